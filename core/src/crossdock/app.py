@@ -1,0 +1,296 @@
+"""Wires store, plugins, secrets and engine together from one project folder."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from crossdock.clock import SystemClock
+from crossdock.engine.bench import Bench, Opened
+from crossdock.errors import SettingsError, UsageError
+from crossdock.http.limits import Limiter, MemoryLimiter
+from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
+from crossdock.session import Check, Memory, Session
+from crossdock.settings import Secret, build, fields_of
+from crossdock.store.config import ConnectionRow
+from crossdock.store.database import stamp
+from crossdock.store.journal import StoredExchanges, StoredLimiter
+from crossdock.store.leases import whoami
+from crossdock.store.memory import StoredMemory
+from crossdock.store.store import Store
+from crossdock.vault import Vault
+
+HOME_VARIABLE = "CROSSDOCK_HOME"
+DATABASE_VARIABLE = "CROSSDOCK_DATABASE_URL"
+FIND_AFTER_VARIABLE = "CROSSDOCK_FIND_AFTER"
+CONFIG_FILE = "crossdock.toml"
+DATABASE_FILE = "crossdock.db"
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def find_home() -> Path:
+    """The project folder: ``CROSSDOCK_HOME``, else the nearest folder upwards with a ``crossdock.toml``, else here."""
+    named = os.environ.get(HOME_VARIABLE)
+    if named:
+        return Path(named)
+    here = Path.cwd()
+    return next((each for each in (here, *here.parents) if (each / CONFIG_FILE).is_file()), here)
+
+
+@attrs.frozen
+class Verified:
+    """The steps of a verify; green means that the connection may be saved and used."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def green(self) -> bool:
+        """Whether at least one step ran and none failed."""
+        return bool(self.checks) and all(check.state != "fail" for check in self.checks)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the steps learnt."""
+        return {name: value for check in self.checks for name, value in check.facts.items()}
+
+
+class App:
+    """One project: its folder, database, plugins and connections. Use as a context manager."""
+
+    def __init__(self, home: Path | None = None, database_url: str = "", clock: SystemClock | None = None) -> None:
+        self.home = (home or find_home()).resolve()
+        self.database_url = (
+            database_url or os.environ.get(DATABASE_VARIABLE, "") or f"sqlite:///{self.home / DATABASE_FILE}"
+        )
+        self.clock = clock or SystemClock()
+        self.owner = whoami()
+        self._opened: dict[str, Opened] = {}
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The database, migrated when safe."""
+        return Store.open(self.database_url)
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The installed plugins."""
+        return Registry(self.home / LOCAL_PLUGIN)
+
+    @functools.cached_property
+    def vault(self) -> Vault:
+        """The keeper of secrets."""
+        return Vault.find(self.home)
+
+    @functools.cached_property
+    def bench(self) -> Bench:
+        """What the engine works with."""
+        override = os.environ.get(FIND_AFTER_VARIABLE, "")
+        return Bench(
+            store=self.store,
+            ambient=self.registry.ambient,
+            clock=self.clock,
+            open=self.open,
+            owner=self.owner,
+            find_after=timedelta(seconds=float(override)) if override else None,
+        )
+
+    def close(self) -> None:
+        """Close connections and database."""
+        for opened in self._opened.values():
+            opened.flush()
+            opened.close()
+        self._opened.clear()
+        if "store" in self.__dict__:
+            self.store.close()
+
+    # -- connections -------------------------------------------------------------------------------
+
+    def row(self, name: str) -> ConnectionRow:
+        """A stored connection; raises `UsageError` when there is none."""
+        row = self.store.config.connection(name)
+        if row is None:
+            known = ", ".join(each.name for each in self.store.config.connections()) or "none yet"
+            raise UsageError(f"There is no connection {name!r}; there are: {known}.", hint="crossdock connection add")
+        return row
+
+    def open(self, name: str) -> Opened:
+        """An active connection, opened once; raises `UsageError` when it is paused or a draft."""
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened
+        row = self.row(name)
+        if row.state != "active":
+            reason = f": {row.reason}" if row.reason else ""
+            raise UsageError(
+                f"The connection {name} is {row.state}{reason}", hint=f"crossdock connection verify {name}"
+            )
+        opened = self._open(row)
+        self._opened[name] = opened
+        return opened
+
+    def forget(self, name: str) -> None:
+        """Close a connection, because its settings or state changed."""
+        opened = self._opened.pop(name, None)
+        if opened is not None:
+            opened.flush()
+            opened.close()
+
+    def _open(self, row: ConnectionRow) -> Opened:
+        database = self.store.database
+        return self._session(
+            row, StoredLimiter(database, row.name), StoredMemory(database, row.name),
+            StoredExchanges(database, row.name),
+        )  # fmt: skip
+
+    def _session(
+        self, row: ConnectionRow, limiter: Limiter, memory: Memory, exchanges: StoredExchanges | None
+    ) -> Opened:
+        from crossdock.http.client import Http
+
+        connector = self.registry.connector(row.connector)
+        revealed = self.reveal(row)
+        settings = build(connector.info.settings, revealed)
+        secrets = [revealed[name] for name in secret_names(connector) if revealed.get(name)]
+        secrets += [each.reveal() for each in attrs.astuple(settings, recurse=False) if isinstance(each, Secret)]
+        http = Http(
+            connector.info.endpoint(settings),
+            clock=self.clock,
+            limiter=limiter,
+            budgets=connector.info.budgets,
+            secrets=secrets,
+            exchanges=exchanges,
+        )
+        log = logging.LoggerAdapter(logging.getLogger("crossdock"), {"connection": row.name})
+        session = Session(
+            connection=row.name, settings=settings, http=http, clock=self.clock, log=log, memory=memory,
+            facts=dict(row.facts),
+        )  # fmt: skip
+        return Opened(row.name, connector, session, http.close, exchanges.flush if exchanges else _nothing)
+
+    def reveal(self, row: ConnectionRow) -> dict[str, str]:
+        """A connection's settings with secrets in the clear; never shown, logged or stored."""
+        secrets = secret_names(self.registry.connector(row.connector))
+        return {
+            name: self.vault.reveal(row.name, name, value) if name in secrets else value
+            for name, value in row.settings.items()
+        }
+
+    def verify_values(self, name: str, connector: str, values: Mapping[str, str]) -> Iterator[Check]:
+        """Verify settings that need not be saved; raises `SettingsError` when they cannot work at all."""
+        row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft")
+        opened = self._session(row, MemoryLimiter(), _Scratch(), None)
+        try:
+            yield from opened.connector.verify(opened.session)
+        finally:
+            opened.close()
+
+    def save(
+        self, name: str, connector: str, values: Mapping[str, str], *, draft: bool = False,
+        on_check: Callable[[Check], None] | None = None,
+    ) -> Verified:  # fmt: skip
+        """Verify and save a connection; an active one is saved only when verify is green.
+
+        `values` are the settings as text; secrets are sealed before they are stored. A draft is saved unverified and
+        inactive.
+        """
+        check_name(name)
+        found = self.registry.connector(connector)
+        checks: list[Check] = []
+        if not draft:
+            for check in self.verify_values(name, connector, values):
+                checks.append(check)
+                if on_check:
+                    on_check(check)
+        verified = Verified(tuple(checks))
+        if draft or verified.green:
+            now = self.clock.now()
+            secrets = secret_names(found)
+            sealed = {
+                key: self.vault.seal(name, key, value) if key in secrets else value for key, value in values.items()
+            }
+            row = ConnectionRow(
+                name=name, connector=connector, settings=sealed, state="draft" if draft else "active",
+                facts=verified.facts, verified_at=None if draft else stamp(now),
+            )  # fmt: skip
+            with self.store.transaction():
+                self.store.config.save_connection(row, now)
+                self.store.journal.event("connection saved", name, row.state, now)
+            self.forget(name)
+        return verified
+
+    def verify(self, name: str, on_check: Callable[[Check], None] | None = None) -> Verified:
+        """Verify a stored connection: green makes it active, red leaves it as it is."""
+        row = self.row(name)
+        checks: list[Check] = []
+        for check in self.verify_values(name, row.connector, self.reveal(row)):
+            checks.append(check)
+            if on_check:
+                on_check(check)
+        verified = Verified(tuple(checks))
+        now = self.clock.now()
+        if verified.green:
+            renewed = attrs.evolve(row, state="active", reason="", facts=verified.facts, verified_at=stamp(now))
+            with self.store.transaction():
+                self.store.config.save_connection(renewed, now)
+                self.store.journal.event("connection verified", name, "green", now)
+            self.forget(name)
+        return verified
+
+    def remove(self, name: str) -> None:
+        """Remove a connection with its records; refused while a flow uses it."""
+        self.row(name)
+        users = [flow.name for flow in self.store.config.flows() if name in (flow.source, flow.target)]
+        if users:
+            raise UsageError(
+                f"The connection {name} is used by the flow {', '.join(users)}.", hint="crossdock flow remove NAME"
+            )
+        with self.store.transaction():
+            self.store.records.forget_connection(name)
+            self.store.config.remove_connection(name)
+            self.store.journal.event("connection removed", name, "", self.clock.now())
+        self.forget(name)
+
+
+def _nothing() -> None:
+    return None
+
+
+def secret_names(connector: Connector) -> set[str]:
+    """The settings of a connector that are secrets."""
+    return {field.name for field in fields_of(connector.info.settings) if field.secret}
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that would not do in keys, URLs and file names."""
+    if not name or not set(name) <= _NAME or len(name) > 40:
+        raise SettingsError(f"{name!r} is no usable name: take up to 40 letters, digits, - and _.")
+
+
+class _Scratch:
+    """A memory that is forgotten: for verifying what is not saved."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], str] = {}
+
+    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
+        return {key: self._values[table, key] for key in keys if (table, key) in self._values}
+
+    def put_many(self, table: str, values: Mapping[str, str]) -> None:
+        self._values.update({(table, key): value for key, value in values.items()})
+
+    def forget(self, table: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._values.pop((table, key), None)

@@ -1,0 +1,133 @@
+"""What people decide: close gaps, replay, resolve doubts, approve, switch flows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from crossdock.engine.bench import Bench
+from crossdock.engine.route import route_stored
+from crossdock.errors import UsageError
+from crossdock.store.config import FlowRow
+from crossdock.store.effects import Effect
+from crossdock.store.records import Bound
+
+
+def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int:
+    """Add mapping rows (flow, kind, value, target), close the gaps they fill; answers how many effects go on."""
+    now, store = bench.clock.now(), bench.store
+    freed = 0
+    with store.transaction():
+        store.gaps.add(rows)
+        for flow, kind, value, _ in rows:
+            for gap in store.gaps.matching(flow, kind, value):
+                store.gaps.close(gap, now)
+                freed += store.effects.free_gap(gap, now)
+    return freed
+
+
+def effect(bench: Bench, number: int) -> Effect:
+    """An effect by number; raises `UsageError` when there is none."""
+    found = bench.store.effects.get(number)
+    if found is None:
+        raise UsageError(f"There is no effect {number}.", hint="crossdock effects list")
+    return found
+
+
+def replay(bench: Bench, numbers: Sequence[int]) -> int:
+    """Send parked (or already delivered) effects again; what is under way or in doubt is refused."""
+    now = bench.clock.now()
+    for number in numbers:
+        found = effect(bench, number)
+        if found.state in ("sending", "in_doubt", "submitted"):
+            raise UsageError(
+                f"Effect {number} is {found.state}: whether it was done is not known.",
+                hint=f"crossdock push asks the target; or decide: crossdock effects resolve {number}",
+            )
+    with bench.store.transaction():
+        return bench.store.effects.set_state(
+            numbers, "ready", now, when=("parked", "done", "discarded", "superseded"), message="Replayed by a person."
+        )
+
+
+def replay_group(bench: Bench, flow: str, cause: str) -> int:
+    """Replay all parked effects of one cause."""
+    found = bench.store.effects.find(flow=flow, states=("parked",), cause=cause, limit=1_000_000)
+    return replay(bench, [each.id for each in found])
+
+
+def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
+    """Give effects up for good; they come back only when their record changes."""
+    for number in numbers:
+        effect(bench, number)
+    with bench.store.transaction():
+        return bench.store.effects.set_state(
+            numbers, "discarded", bench.clock.now(), when=("planned", "awaiting", "ready", "parked", "in_doubt"),
+            message=reason or "Discarded by a person.",
+        )  # fmt: skip
+
+
+def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = False) -> Effect:
+    """A person says whether an effect in doubt was done: under `external_id`, or not at all (`absent`)."""
+    found = effect(bench, number)
+    if found.state != "in_doubt":
+        raise UsageError(f"Effect {number} is {found.state}, not in doubt.", hint=f"crossdock effects show {number}")
+    now, store = bench.clock.now(), bench.store
+    with store.transaction():
+        if absent:
+            store.effects.set_state(
+                [number], "ready", now, when=("in_doubt",), message="A person says it was not done."
+            )
+        else:
+            store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
+            store.records.bind(Bound(found.source, found.stream, found.key, found.target, external_id, ""), now)
+        store.journal.event("effect resolved", str(number), "absent" if absent else external_id, now)
+    return effect(bench, number)
+
+
+def approve(bench: Bench, number: int) -> Effect:
+    """Approve what an effect would send, as its preview or its record is now."""
+    found = effect(bench, number)
+    if found.state not in ("awaiting", "planned"):
+        raise UsageError(f"Effect {number} is {found.state}; there is nothing to approve.")
+    approval = _approval(bench, found)
+    with bench.store.transaction():
+        bench.store.effects.approve(number, approval, bench.clock.now())
+        bench.store.journal.event("effect approved", str(number), approval, bench.clock.now())
+    return effect(bench, number)
+
+
+def _approval(bench: Bench, found: Effect) -> str:
+    from crossdock.engine.push import idempotency_key
+    from crossdock.engine.translate import translate
+
+    target = bench.open(found.target)
+    if not target.connector.can("preview_order") or found.stream != "orders":
+        return found.wanted
+    flow = bench.store.config.flow(found.flow)
+    stored = bench.store.records.get(found.source, found.stream, found.key)
+    if flow is None or stored is None:
+        raise UsageError(f"The flow or the record of effect {found.id} is gone.")
+    order = translate(bench, flow, bench.store.gaps.tables(flow.name), stored.record)
+    return target.connector.preview_order(target.session, order, idempotency_key(found)).hash
+
+
+def switch_flow(bench: Bench, name: str, mode: str) -> tuple[FlowRow, int]:
+    """Set a flow to ``live``, ``plan`` or ``paused``; answers the flow and how many effects changed their state."""
+    flow = bench.store.config.flow(name)
+    if flow is None:
+        known = ", ".join(each.name for each in bench.store.config.flows()) or "none yet"
+        raise UsageError(f"There is no flow {name!r}; there are: {known}.", hint="crossdock flow add")
+    now = bench.clock.now()
+    changed = attrs.evolve(flow, mode=mode)
+    with bench.store.transaction():
+        bench.store.config.save_flow(changed, now)
+        bench.store.journal.event("flow switched", name, mode, now)
+    if flow.mode == "paused":
+        # While it was paused nothing was routed; catch up from the store.
+        route_stored(bench, changed)
+    with bench.store.transaction():
+        effects = bench.store.effects
+        moved = effects.release(name, now) if mode == "live" else effects.withhold(name, now)
+    return changed, moved

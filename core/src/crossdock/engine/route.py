@@ -1,0 +1,158 @@
+"""Which flows a record takes, and what each of them wants to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from crossdock.engine.bench import Bench
+from crossdock.errors import RecordError, UsageError
+from crossdock.records import ZERO, Balance, Order
+from crossdock.store.config import FlowRow
+from crossdock.store.effects import Intent
+from crossdock.store.records import Prepared
+
+OPERATIONS = {
+    "orders": "order", "products": "product", "prices": "price", "balance": "balance", "shipments": "shipment",
+    "customers": "customer",
+}  # fmt: skip
+PUSH_HOOKS = {
+    "orders": "push_order", "products": "push_products", "prices": "push_prices", "balance": "push_balance",
+    "shipments": "push_shipment", "customers": "push_customer",
+}  # fmt: skip
+REPEATABLE = ("product", "price", "balance", "customer")
+"""Operations that set absolute values: doing them twice is doing them once, so a lost answer needs no question."""
+
+ORDER_STATUSES = ("processing", "completed", "shipped", "partially_shipped")
+DEAD = ("cancelled", "failed", "deleted", "refunded")
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def order_substance(order: Order) -> str:
+    """A hash of what another system needs to know of an order.
+
+    A change of status that is only the echo of our own shipment report, or of a vendor's internal marks, is none.
+    """
+    lines = [
+        (line.key, line.sku, line.quantity, line.unit_price, line.total, line.tax, line.ship_to, line.decorations)
+        for line in order.lines
+    ]
+    charges = [(each.kind, each.code, each.total, each.tax) for each in order.charges]
+    parts = (
+        order.currency, order.total, order.total_tax, lines, charges, order.billing, order.shipping_address,
+        order.note, order.status in DEAD,
+    )  # fmt: skip
+    return blake2b(_encode(parts), digest_size=16).hexdigest()
+
+
+def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
+    """Write the intents of new and changed records of `flow`'s source into the ledger; answers how many.
+
+    Runs inside the transaction that keeps the page.
+    """
+    if not rows:
+        return 0
+    allowed = _without_echo(bench, flow, rows)
+    intents = _stock_intents(bench, flow, allowed) if flow.stream == "balance" else _intents(bench, flow, allowed)
+    if intents:
+        state = "planned" if flow.mode != "live" else "ready"
+        bench.store.effects.plan(
+            flow.name, OPERATIONS[flow.stream], flow.source, flow.target, flow.stream, intents, state, bench.clock.now()
+        )
+    return len(intents)
+
+
+def _without_echo(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> Sequence[Prepared]:
+    """What came from the target is not sent back to it."""
+    if flow.stream in ("shipments", "balance", "prices"):
+        return rows
+    origins = bench.store.records.origins(flow.source, flow.stream, [row.key for row in rows])
+    return [row for row in rows if not any(bound.source == flow.target for bound in origins.get(row.key, ()))]
+
+
+def _intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
+    refused = [row for row in rows if refusal(bench, flow, row.record)]
+    # An order that was handed on and then leaves the filter (cancelled, deleted) has to be told.
+    told = bench.store.effects.exists(flow.name, [row.key for row in refused]) if refused else set()
+    out = {row.key for row in refused} - told
+    return [
+        Intent(row.key, row.ref, order_substance(row.record) if flow.stream == "orders" else row.fingerprint)
+        for row in rows
+        if row.key not in out
+    ]
+
+
+def refusal(bench: Bench, flow: FlowRow, record: Any) -> str:
+    """Why a record does not take the flow; empty when it does."""
+    options = flow.options
+    if isinstance(record, Order):
+        if record.fulfilled_by != "seller":
+            return "fulfilled by a third party"
+        if record.status not in (options.statuses or ORDER_STATUSES):
+            return f"status {record.status}"
+    elif options.skus and getattr(record, "sku", "") not in options.skus:
+        return "sku not in the flow"
+    return str(bench.ambient.ask("route_record", "", flow=flow.name, record=record))
+
+
+def _stock_intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
+    skus = sorted({row.record.sku for row in rows if not refusal(bench, flow, row.record)})
+    return [Intent(sku, sku, str(stock.available)) for sku, stock in published_stock(bench, flow, skus).items()]
+
+
+def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
+    """What a flow publishes for SKUs: the stored stock of its warehouses added up, less the buffer, never below zero.
+
+    Read from the store at the moment it is needed, so an older snapshot cannot overwrite a newer one.
+    """
+    found: dict[str, Balance] = {}
+    options = flow.options
+    for stored in bench.store.records.by_refs(flow.source, "balance", skus):
+        balance: Balance = stored.record
+        if options.warehouses and balance.warehouse not in options.warehouses:
+            continue
+        before = found.get(balance.sku)
+        as_of = max(filter(None, (balance.as_of, before.as_of if before else None)), default=None)
+        available = balance.available + (before.available if before else ZERO)
+        found[balance.sku] = Balance(sku=balance.sku, available=available, as_of=as_of)
+    return {
+        sku: Balance(sku=sku, available=max(each.available - Decimal(options.buffer), ZERO), as_of=each.as_of)
+        for sku, each in found.items()
+    }
+
+
+def check_flow(bench: Bench, flow: FlowRow) -> None:
+    """Refuse a flow that cannot work: unknown ends, a stream the source cannot read or the target cannot take."""
+    if flow.stream not in OPERATIONS:
+        raise UsageError(f"There is no stream {flow.stream!r}; there are: {', '.join(OPERATIONS)}.")
+    if flow.source == flow.target:
+        raise UsageError("A flow goes from one connection to another.")
+    source, target = bench.open(flow.source), bench.open(flow.target)
+    if not source.connector.can(f"fetch_{flow.stream}"):
+        raise UsageError(f"{flow.source} ({source.connector.info.title}) cannot be asked for {flow.stream}.")
+    hook = PUSH_HOOKS[flow.stream]
+    if not target.connector.can(hook):
+        raise UsageError(f"{flow.target} ({target.connector.info.title}) cannot take {flow.stream}: it has no {hook}.")
+
+
+def route_stored(bench: Bench, flow: FlowRow) -> int:
+    """Route everything that is stored already, for a flow that is new or has changed; answers how many intents."""
+    count = 0
+    for page in bench.store.records.pages(flow.source, flow.stream):
+        rows = []
+        for stored in page:
+            try:
+                record = stored.record
+            except (RecordError, msgspec.MsgspecError):
+                continue
+            rows.append(
+                Prepared(stored.key, stored.ref, stored.fingerprint, stored.updated_at, stored.document, record)
+            )
+        with bench.store.transaction():
+            count += route(bench, flow, rows)
+    return count

@@ -1,0 +1,1 @@
+"""HTTP towards external systems; the only place that imports httpx."""

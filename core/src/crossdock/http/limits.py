@@ -1,0 +1,54 @@
+"""Vendor limits: who may call now, and who has to wait."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import attrs
+
+from crossdock.connection import Budget
+
+
+class Limiter(Protocol):
+    """Keeps budgets; the store's limiter keeps them across workers and restarts."""
+
+    def reserve(self, budget: Budget, now: datetime) -> timedelta:
+        """Book one call and answer how long to wait before making it (zero: now)."""
+
+    def hold(self, budget: str, until: datetime) -> None:
+        """The vendor said to wait: no call of this budget before `until`."""
+
+
+@attrs.frozen
+class Meter:
+    """One budget's state in the generic cell rate algorithm: `next_at` is when an evenly paced caller would be due."""
+
+    next_at: datetime | None = None
+
+    def reserve(self, budget: Budget, now: datetime) -> tuple[Meter, timedelta]:
+        """The state after booking one call, and the wait before it."""
+        step = budget.per / budget.calls
+        due = max(self.next_at, now) if self.next_at else now
+        wait = max(due - now - step * (budget.burst - 1), timedelta(0))
+        return Meter(due + step), wait
+
+
+class MemoryLimiter:
+    """A limiter for one process: for verifying a connection that is not saved yet."""
+
+    def __init__(self) -> None:
+        self._meters: dict[str, Meter] = {}
+        self._lock = threading.Lock()
+
+    def reserve(self, budget: Budget, now: datetime) -> timedelta:
+        """Book one call."""
+        with self._lock:
+            self._meters[budget.name], wait = self._meters.get(budget.name, Meter()).reserve(budget, now)
+            return wait
+
+    def hold(self, budget: str, until: datetime) -> None:
+        """No call before `until`."""
+        with self._lock:
+            self._meters[budget] = Meter(until)

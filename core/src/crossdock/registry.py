@@ -1,0 +1,453 @@
+"""Finds plugins, guards the door, and gives each connector a typed face.
+
+A plugin that cannot be imported, misnames a hook, clashes with another's name, uses what the core lacks or was built
+for another spec version becomes a `PluginFailure` with name, version and cause; everything else goes on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pluggy
+
+from crossdock.connection import SPEC_VERSION, ConnectorInfo
+from crossdock.errors import ConnectorError, CrossdockError, PluginError, UnsupportedError, UsageError
+from crossdock.hookspecs import AMBIENT_HOOKS, CONNECTOR_HOOKS, PROJECT, AmbientSpec, ConnectorSpec
+from crossdock.records import Balance, Customer, Order, Price, Product, Shipment
+from crossdock.session import (
+    Check,
+    Decision,
+    Outcome,
+    Page,
+    Preview,
+    Query,
+    Receipt,
+    Session,
+    StillRunning,
+    WebhookReply,
+    WebhookRequest,
+    WebhookState,
+)
+
+CONNECTORS = "crossdock.connectors"
+PLUGINS = "crossdock.plugins"
+LOCAL_PLUGIN = "crossdock_local.py"
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """An installed plugin: entry-point name, distribution, version, and whether it is a connector."""
+
+    name: str
+    distribution: str
+    version: str
+    group: str
+    target: str
+
+
+@attrs.frozen(kw_only=True)
+class PluginFailure:
+    """A plugin that cannot be used, and why."""
+
+    found: Found
+    cause: str
+
+
+class Connector:
+    """One connector behind a typed face: each method asks exactly this connector, wrappers of ambient plugins run.
+
+    Whatever leaves a hook and is no `CrossdockError` becomes a `PluginError` that names the connector. A hook that the
+    connector does not implement raises `UnsupportedError`.
+    """
+
+    def __init__(self, found: Found, info: ConnectorInfo, callers: Mapping[str, Any], hooks: Iterable[str]) -> None:
+        self.found = found
+        self.info = info
+        self.hooks: tuple[str, ...] = tuple(name for name in CONNECTOR_HOOKS if name in set(hooks))
+        self._callers = callers
+
+    @property
+    def name(self) -> str:
+        """The connector's name in connections."""
+        return self.found.name
+
+    def can(self, hook: str) -> bool:
+        """Whether the connector implements `hook`."""
+        return hook in self.hooks
+
+    def _call(self, hook: str, **arguments: Any) -> Any:
+        if hook not in self.hooks:
+            raise UnsupportedError(
+                f"The connector {self.name} has no {hook}.", hint="See the matrix of: crossdock connectors"
+            )
+        try:
+            answer = self._callers[hook](**arguments)
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise self._broken(hook, error) from error
+        if answer is None:
+            raise PluginError(f"The connector {self.name} answered None from {hook}; None never is an answer.")
+        return answer
+
+    def _broken(self, hook: str, error: Exception) -> PluginError:
+        where = ""
+        for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
+            where = f" ({Path(frame.filename).name}, line {frame.lineno})"
+        return PluginError(
+            f"The connector {self.name} {self.found.version} broke in {hook}: {type(error).__name__}: {error}{where}.",
+            hint=f"This is a fault of the plugin {self.found.distribution}, not of your data; nothing was lost.",
+        )
+
+    def _pages(self, hook: str, session: Session[Any], query: Query) -> Generator[Page[Any], None, None]:
+        pages = self._call(hook, session=session, query=query)
+        try:
+            yield from pages
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise self._broken(hook, error) from error
+        finally:
+            if hasattr(pages, "close"):
+                pages.close()
+
+    def _outcomes(self, hook: str, session: Session[Any], **items: Any) -> list[Outcome]:
+        found = self._call(hook, session=session, **items)
+        try:
+            return list(found)
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise self._broken(hook, error) from error
+
+    def fetch(self, stream: str, session: Session[Any], query: Query) -> Generator[Page[Any], None, None]:
+        """Pages of `stream`."""
+        return self._pages(f"fetch_{stream}", session, query)
+
+    def verify(self, session: Session[Any]) -> Iterator[Check]:
+        """The steps of verify; an error that leaves the hook becomes a red step."""
+        try:
+            yield from self._call("verify", session=session)
+        except ConnectorError as error:
+            yield Check(name="Connection", state="fail", detail=str(error), hint=error.hint)
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise self._broken("verify", error) from error
+
+    def push_order(self, session: Session[Any], order: Order, key: str, known: Receipt | None) -> Receipt:
+        """See `ConnectorSpec.push_order`."""
+        return self._receipt(self._call("push_order", session=session, order=order, key=key, known=known))
+
+    def find_order(self, session: Session[Any], key: str) -> Sequence[Receipt]:
+        """See `ConnectorSpec.find_order`."""
+        return list(self._call("find_order", session=session, key=key))
+
+    def preview_order(self, session: Session[Any], order: Order, key: str) -> Preview:
+        """See `ConnectorSpec.preview_order`."""
+        preview: Preview = self._call("preview_order", session=session, order=order, key=key)
+        return preview
+
+    def accept_order(self, session: Session[Any], known: Receipt, decision: Decision) -> Receipt:
+        """See `ConnectorSpec.accept_order`."""
+        return self._receipt(self._call("accept_order", session=session, known=known, decision=decision))
+
+    def cancel_order(self, session: Session[Any], known: Receipt, reason: str) -> Receipt:
+        """See `ConnectorSpec.cancel_order`."""
+        return self._receipt(self._call("cancel_order", session=session, known=known, reason=reason))
+
+    def push_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Receipt:
+        """See `ConnectorSpec.push_shipment`."""
+        return self._receipt(self._call("push_shipment", session=session, shipment=shipment, order=order, key=key))
+
+    def find_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Sequence[Receipt]:
+        """See `ConnectorSpec.find_shipment`."""
+        return list(self._call("find_shipment", session=session, shipment=shipment, order=order, key=key))
+
+    def push_customer(self, session: Session[Any], customer: Customer, key: str, known: Receipt | None) -> Receipt:
+        """See `ConnectorSpec.push_customer`."""
+        return self._receipt(self._call("push_customer", session=session, customer=customer, key=key, known=known))
+
+    def push_products(self, session: Session[Any], products: Sequence[Product]) -> list[Outcome]:
+        """See `ConnectorSpec.push_products`."""
+        return self._outcomes("push_products", session, products=products)
+
+    def push_prices(self, session: Session[Any], prices: Sequence[Price]) -> list[Outcome]:
+        """See `ConnectorSpec.push_prices`."""
+        return self._outcomes("push_prices", session, prices=prices)
+
+    def push_balance(self, session: Session[Any], balances: Sequence[Balance]) -> list[Outcome]:
+        """See `ConnectorSpec.push_balance`."""
+        return self._outcomes("push_balance", session, balances=balances)
+
+    def check_job(self, session: Session[Any], job: str) -> list[Outcome] | StillRunning:
+        """See `ConnectorSpec.check_job`."""
+        answer = self._call("check_job", session=session, job=job)
+        return answer if isinstance(answer, StillRunning) else list(answer)
+
+    def handle_webhook(self, session: Session[Any], request: WebhookRequest) -> WebhookReply:
+        """See `ConnectorSpec.handle_webhook`."""
+        reply: WebhookReply = self._call("handle_webhook", session=session, request=request)
+        return reply
+
+    def register_webhook(self, session: Session[Any], url: str, secret: str) -> WebhookState:
+        """See `ConnectorSpec.register_webhook`."""
+        state: WebhookState = self._call("register_webhook", session=session, url=url, secret=secret)
+        return state
+
+    def _receipt(self, answer: Any) -> Receipt:
+        if not isinstance(answer, Receipt) or not answer.external_id:
+            raise PluginError(f"The connector {self.name} answered no receipt with an external id.")
+        return answer
+
+
+class Ambient:
+    """What the engine tells and asks ambient plugins; an observer that breaks is reported and stops nothing."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._hook = manager.hook
+        self.active = any(getattr(self._hook, name).get_hookimpls() for name in AMBIENT_HOOKS)
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Inform observers."""
+        if not self.active:
+            return
+        try:
+            getattr(self._hook, hook)(**arguments)
+        except Exception as error:  # noqa: BLE001  an observer must not be able to stop a delivery
+            warnings.warn(f"An ambient plugin broke in {hook}: {error}", RuntimeWarning, stacklevel=2)
+
+    def ask(self, hook: str, default: Any, **arguments: Any) -> Any:
+        """Ask deciders; without an answer `default` holds. What they raise is the caller's business."""
+        if not self.active:
+            return default
+        answer = getattr(self._hook, hook)(**arguments)
+        return default if answer is None else answer
+
+
+class Registry:
+    """All plugins of this environment. Read-only once made; thread-safe."""
+
+    def __init__(self, local: Path | None = None) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(ConnectorSpec)
+        self._manager.add_hookspecs(AmbientSpec)
+        self._manager.hook.add_hookspecs.call_historic(kwargs={"manager": self._manager})
+        self.failures: list[PluginFailure] = []
+        self.ambient_plugins: list[Found] = []
+        self._modules: dict[str, tuple[Found, ModuleType]] = {}
+        self._load(local)
+        self._connectors: dict[str, Connector] = {}
+        self._build()
+        self.ambient = Ambient(self._manager)
+
+    @property
+    def hook(self) -> Any:
+        """The raw hooks, for hooks that third parties added."""
+        return self._manager.hook
+
+    @property
+    def connectors(self) -> Mapping[str, Connector]:
+        """The usable connectors by name."""
+        return self._connectors
+
+    def connector(self, name: str) -> Connector:
+        """The connector of that name; raises `UsageError` saying why there is none."""
+        connector = self._connectors.get(name)
+        if connector is not None:
+            return connector
+        for failure in self.failures:
+            if failure.found.name == name:
+                raise UsageError(f"The connector {name} cannot be used: {failure.cause}", hint="crossdock doctor")
+        known = ", ".join(sorted(self._connectors)) or "none"
+        raise UsageError(
+            f"There is no connector {name!r}; installed are: {known}.", hint=f"pip install crossdock-{name}"
+        )
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def _load(self, local: Path | None) -> None:
+        allowed = os.environ.get("CROSSDOCK_PLUGINS", "")
+        only = {name.strip() for name in allowed.split(",") if name.strip()}
+        blocked = {name.strip() for name in os.environ.get("CROSSDOCK_DISABLED", "").split(",") if name.strip()}
+        entries = [
+            (found, entry)
+            for found, entry in _entry_points()
+            if found.name not in blocked and (not only or found.name in only)
+        ]
+        for found, entry in entries:
+            if found.group == PLUGINS:
+                self._load_one(found, entry)
+        if local is not None and local.is_file():
+            self._load_local(local)
+        names = [found.name for found, _ in entries if found.group == CONNECTORS]
+        for found, entry in entries:
+            if found.group != CONNECTORS:
+                continue
+            rivals = sorted(
+                {each.distribution for each, _ in entries if each.group == CONNECTORS and each.name == found.name}
+            )
+            if names.count(found.name) > 1:
+                self._fail(found, f"{' and '.join(rivals)} both call themselves {found.name!r}; uninstall one.")
+            else:
+                self._load_one(found, entry)
+
+    def _load_one(self, found: Found, entry: EntryPoint) -> None:
+        try:
+            plugin = entry.load()
+        except BaseException as error:  # a plugin may even call sys.exit at import
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._fail(found, f"it cannot be imported: {type(error).__name__}: {error}")
+            return
+        self._register(found, plugin)
+
+    def _load_local(self, path: Path) -> None:
+        found = Found(name=path.stem, distribution=str(path.name), version="local", group=PLUGINS, target=path.name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            return
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # noqa: BLE001  reported by name, like any plugin
+            self._fail(found, f"it cannot be imported: {type(error).__name__}: {error}")
+            return
+        self._register(found, module)
+
+    def _register(self, found: Found, plugin: Any) -> None:
+        problem = _problem(found, plugin)
+        if problem:
+            self._fail(found, problem)
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._manager.register(plugin, name=f"{found.group}:{found.name}")
+            self._check_pending(found, plugin)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            self._fail(found, str(error).splitlines()[-1] if str(error) else type(error).__name__)
+            return
+        if found.group == CONNECTORS:
+            self._modules[found.name] = (found, plugin)
+        else:
+            self.ambient_plugins.append(found)
+
+    def _check_pending(self, found: Found, plugin: Any) -> None:
+        known = {*CONNECTOR_HOOKS, *AMBIENT_HOOKS}
+        for name in _marked(plugin):
+            caller = getattr(self._manager.hook, name, None)
+            optional = bool(_options(plugin, name).get("optionalhook"))
+            if not optional and name not in known and (caller is None or not caller.has_spec()):
+                raise ValueError(f"it implements {name!r}, which is no hook of this core; is it misspelt?")
+
+    def _build(self) -> None:
+        plugins = [module for _, module in self._modules.values()]
+        for name, (found, module) in list(self._modules.items()):
+            others = [plugin for plugin in plugins if plugin is not module]
+            callers = {hook: self._manager.subset_hook_caller(hook, others) for hook in CONNECTOR_HOOKS}
+            try:
+                info = callers["connector_info"]()
+            except Exception as error:  # noqa: BLE001  reported by name
+                self._refuse(found, module, f"connector_info failed: {type(error).__name__}: {error}")
+                continue
+            problem = _info_problem(found, info)
+            if problem:
+                self._refuse(found, module, problem)
+                continue
+            self._connectors[name] = Connector(found, info, callers, _marked(module))
+            self._manager.hook.connector_loaded.call_historic(kwargs={"info": info})
+
+    def _refuse(self, found: Found, module: ModuleType, cause: str) -> None:
+        self._manager.unregister(module)
+        del self._modules[found.name]
+        self._fail(found, cause)
+
+    def _fail(self, found: Found, cause: str) -> None:
+        self.failures.append(PluginFailure(found=found, cause=cause))
+
+
+def _entry_points() -> list[tuple[Found, EntryPoint]]:
+    found: dict[tuple[str, str, str], tuple[Found, EntryPoint]] = {}
+    for distribution in distributions():
+        for entry in _safe_entries(distribution):
+            if entry.group not in (CONNECTORS, PLUGINS):
+                continue
+            name = distribution.metadata["Name"]
+            plugin = Found(
+                name=entry.name, distribution=name, version=distribution.version, group=entry.group, target=entry.value
+            )
+            # The same distribution can be on the path twice (an editable install beside a wheel): the first one wins,
+            # as for imports.
+            found.setdefault((entry.group, entry.name, name), (plugin, entry))
+    return sorted(found.values(), key=lambda pair: (pair[0].group, pair[0].name, pair[0].distribution))
+
+
+def _safe_entries(distribution: Distribution) -> Sequence[EntryPoint]:
+    # Reading the file first skips building entry points of the many distributions that have none of ours: it is most of
+    # the cost of finding plugins.
+    try:
+        text = distribution.read_text("entry_points.txt")
+        return tuple(distribution.entry_points) if text and PROJECT in text else ()
+    except Exception:  # noqa: BLE001  broken metadata of an unrelated package is not our business
+        return ()
+
+
+def _options(plugin: Any, name: str) -> dict[str, Any]:
+    return getattr(getattr(plugin, name, None), f"{PROJECT}_impl", None) or {}
+
+
+def _marked(plugin: Any) -> list[str]:
+    return [name for name in dir(plugin) if _options(plugin, name)]
+
+
+def _problem(found: Found, plugin: Any) -> str:
+    """Why a plugin must not be registered: each is a trap of pluggy that would bite at run time."""
+    marked = _marked(plugin)
+    connector = found.group == CONNECTORS
+    if connector and "connector_info" not in marked:
+        return "it is no connector: connector_info is missing (is it marked with @hookimpl?)."
+    for name in marked:
+        function = getattr(plugin, name)
+        options = _options(plugin, name)
+        wraps = options.get("wrapper") or options.get("hookwrapper")
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            return f"{name} is asynchronous; hooks are plain functions."
+        if connector and wraps:
+            return f"{name} is a wrapper; connectors must not touch other connectors' calls."
+        if connector and options.get("specname"):
+            return f"{name} uses specname; a connector's hooks carry their own names."
+        if not connector and name in CONNECTOR_HOOKS and not wraps:
+            return f"{name} is a connector's hook; an ambient plugin may only wrap it."
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                return f"{name} has the keyword-only parameter {parameter.name!r}, which no caller can fill."
+            if parameter.default is not parameter.empty:
+                return f"{name} gives {parameter.name!r} a default; the core fills all parameters."
+    return ""
+
+
+def _info_problem(found: Found, info: Any) -> str:
+    if not isinstance(info, ConnectorInfo):
+        return f"connector_info answered {type(info).__name__} instead of a ConnectorInfo."
+    if info.spec != SPEC_VERSION:
+        return (
+            f"it was built for version {info.spec} of the hooks, this core has version {SPEC_VERSION}; "
+            f"install a {found.distribution} that fits, or another core."
+        )
+    if info.name != found.name:
+        return f"its entry point is called {found.name!r}, but its ConnectorInfo {info.name!r}."
+    return ""

@@ -1,0 +1,163 @@
+"""The base of every sandbox: a system's twin as an ASGI app with state, faults and a control door.
+
+A plugin's ``sandbox.py`` subclasses `Sandbox`, gives its routes and its state, and names itself in
+``ConnectorInfo.sandbox``. `serve` runs it on a loopback port in a thread; ``crossdock sandbox NAME``
+runs it in a process of its own. Both have the same control door::
+
+    GET  /_sandbox/state               the whole state as JSON: what a test compares with
+    POST /_sandbox/faults              {"kind": "status", "path": "/orders", "status": 429, "times": 2}
+    GET  /_sandbox/requests            the request log: method, path, query, status, fault
+    POST /_sandbox/reset               empties log and faults
+    POST /_sandbox/do/<action>         an action of the system's own, arguments as a JSON object
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from crossdock.sandbox.faults import Fault, FaultMiddleware, dated
+
+__all__ = ["Fault", "Sandbox", "Serving", "json_response", "serve"]
+
+
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None, media_type: str = "application/json"
+) -> Response:
+    """A JSON answer; `Decimal` becomes text, as most vendors send money."""
+    return Response(msgspec.json.encode(value), status, dict(headers or {}), media_type)
+
+
+class Sandbox:
+    """A system's twin. Subclasses set `name` and implement `routes`, `state`, `settings` and `actions`."""
+
+    name = "sandbox"
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.requests: list[dict[str, Any]] = []
+        self.lock = threading.RLock()  # guards state: a test may act on it while the server thread answers
+        self.base_url = ""  # set by serve()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The vendor's paths."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """Everything a test or the demo compares with, as plain JSON values."""
+        raise NotImplementedError
+
+    def settings(self, base_url: str) -> dict[str, str]:
+        """The settings of a working connection to this sandbox, in the connector's own field names."""
+        raise NotImplementedError
+
+    def actions(self) -> Mapping[str, Callable[..., Any]]:
+        """What the system's own people and clock do: ship an order, edit a product, let a job finish."""
+        return {}
+
+    def fault(self, kind: str, **details: Any) -> Fault:
+        """Plan a fault and return it; see `crossdock.sandbox.faults`."""
+        fault = Fault(kind, **details)
+        self.faults.append(fault)
+        return fault
+
+    def app(self) -> FaultMiddleware:
+        """The ASGI application: vendor routes, control door, faults outermost."""
+        control = [
+            Route("/_sandbox/state", self._state),
+            Route("/_sandbox/faults", self._faults, methods=["POST"]),
+            Route("/_sandbox/requests", self._requests),
+            Route("/_sandbox/reset", self._reset, methods=["POST"]),
+            Route("/_sandbox/do/{action}", self._do, methods=["POST"]),
+        ]
+        return FaultMiddleware(dated(Starlette(routes=[*control, *self.routes()])), self.faults, self.requests)
+
+    async def _state(self, request: Request) -> Response:
+        with self.lock:
+            return json_response(self.state())
+
+    async def _faults(self, request: Request) -> Response:
+        self.faults.append(Fault(**await request.json()))
+        return json_response({"planned": len(self.faults)})
+
+    async def _requests(self, request: Request) -> Response:
+        return json_response(self.requests)
+
+    async def _reset(self, request: Request) -> Response:
+        self.faults.clear()
+        self.requests.clear()
+        return json_response({})
+
+    async def _do(self, request: Request) -> Response:
+        action = self.actions().get(request.path_params["action"])
+        if action is None:
+            return json_response({"error": f"no such action; there are {sorted(self.actions())}"}, 404)
+        body = await request.body()
+        with self.lock:
+            return json_response(action(**(msgspec.json.decode(body) if body else {})))
+
+
+class Serving:
+    """A sandbox being served from a thread of this process."""
+
+    def __init__(self, sandbox: Sandbox, port: int) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        # asyncio sees proto 0 on this socket and leaves Nagle on: 40 ms for each answer. Accepted sockets inherit this.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        sandbox.base_url = self.url
+        config = uvicorn.Config(
+            sandbox.app(),
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=30,
+            server_header=False,
+            date_header=False,  # `dated` sends it: a sandbox with a clock of its own sends its own, and only one
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name=f"sandbox-{sandbox.name}", daemon=True)
+
+    def start(self) -> None:
+        """Serve from now on; returns when requests are answered."""
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        """Stop serving; open connections are dropped."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+    def wait(self) -> None:
+        """Block until the server ends (used by ``crossdock sandbox``)."""
+        while self._thread.is_alive():
+            self._thread.join(timeout=0.5)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+@contextlib.contextmanager
+def serve(sandbox: Sandbox, port: int = 0) -> Iterator[Serving]:
+    """Serve `sandbox` on a loopback port (a free one by default) while the block runs."""
+    serving = Serving(sandbox, port)
+    serving.start()
+    try:
+        yield serving
+    finally:
+        serving.stop()

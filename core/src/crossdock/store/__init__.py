@@ -1,0 +1,1 @@
+"""The store: everything Crossdock remembers, in SQLite or PostgreSQL."""

@@ -1,0 +1,179 @@
+"""Connections, streams and flows as the store keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+
+from crossdock.store.database import Database, stamp
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionRow:
+    """A stored connection; secrets in `settings` are encrypted or references."""
+
+    name: str
+    connector: str
+    settings: Mapping[str, str]
+    state: str
+    reason: str = ""
+    facts: Mapping[str, Any] = attrs.field(factory=dict)
+    verified_at: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StreamRow:
+    """A stream's switch, schedule and bookmark; `every` in seconds."""
+
+    connection: str
+    stream: str
+    enabled: bool
+    every: int | None = None
+    cron: str = ""
+    cursor: str | None = None
+    synced_at: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class FlowOptions:
+    """What a flow does with records. Empty tuples mean "no restriction".
+
+    `statuses`: orders enter the flow in these states. `warehouses`: whose stock is added up. `buffer`: stock kept back
+    for each SKU. `totals`: what to do when an order's parts do not add up to its total: ``keep`` (the stated total is
+    the truth), ``line`` (one explicit rounding line) or ``hold`` (park). `dry_run`: nothing is sent.
+    """
+
+    statuses: tuple[str, ...] = ()
+    warehouses: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+    buffer: int = 0
+    totals: str = "keep"
+    approve_above: str = ""
+    dry_run: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class FlowRow:
+    """A stored flow; `mode` is ``plan``, ``live`` or ``paused``."""
+
+    name: str
+    stream: str
+    source: str
+    target: str
+    mode: str
+    options: FlowOptions = FlowOptions()
+
+
+_FACTS: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+_SETTINGS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
+_OPTIONS: msgspec.json.Decoder[FlowOptions] = msgspec.json.Decoder(FlowOptions)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class Config:
+    """Verbs on the configuration."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def connections(self) -> list[ConnectionRow]:
+        """All connections by name."""
+        rows = self._db.query(
+            "SELECT name, connector, settings, state, reason, facts, verified_at FROM connection ORDER BY name"
+        )
+        return [self._connection(row) for row in rows]
+
+    def connection(self, name: str) -> ConnectionRow | None:
+        """One connection."""
+        rows = self._db.query(
+            "SELECT name, connector, settings, state, reason, facts, verified_at FROM connection WHERE name = ?",
+            (name,),
+        )
+        return self._connection(rows[0]) if rows else None
+
+    @staticmethod
+    def _connection(row: tuple[Any, ...]) -> ConnectionRow:
+        return ConnectionRow(
+            name=row[0], connector=row[1], settings=_SETTINGS.decode(row[2]), state=row[3], reason=row[4],
+            facts=_FACTS.decode(row[5]), verified_at=row[6],
+        )  # fmt: skip
+
+    def save_connection(self, row: ConnectionRow, now: datetime) -> None:
+        """Insert or replace a connection."""
+        at = stamp(now)
+        self._db.run(
+            "INSERT INTO connection (name, connector, settings, state, reason, facts, verified_at, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET connector = excluded.connector, "
+            "settings = excluded.settings, state = excluded.state, reason = excluded.reason, facts = excluded.facts, "
+            "verified_at = excluded.verified_at, updated_at = excluded.updated_at",
+            (row.name, row.connector, _json(dict(row.settings)), row.state, row.reason, _json(dict(row.facts)),
+             row.verified_at, at, at),
+        )  # fmt: skip
+
+    def set_state(self, name: str, state: str, reason: str, now: datetime, *, when: tuple[str, ...] = ()) -> bool:
+        """Change a connection's state; true when this call changed it (so that only one alert goes out)."""
+        condition = f" AND state IN ({', '.join('?' * len(when))})" if when else ""
+        return (
+            self._db.run(
+                f"UPDATE connection SET state = ?, reason = ?, updated_at = ? WHERE name = ?{condition}",
+                (state, reason, stamp(now), name, *when),
+            )
+            == 1
+        )
+
+    def remove_connection(self, name: str) -> None:
+        """Delete a connection's row."""
+        self._db.run("DELETE FROM connection WHERE name = ?", (name,))
+
+    def streams(self, connection: str = "") -> list[StreamRow]:
+        """Streams that were ever switched on or synced."""
+        rows = self._db.query(
+            "SELECT connection, stream, enabled, every, cron, cursor, synced_at FROM stream "
+            "WHERE connection = ? OR ? = '' ORDER BY connection, stream",
+            (connection, connection),
+        )
+        return [
+            StreamRow(connection=row[0], stream=row[1], enabled=bool(row[2]), every=row[3], cron=row[4], cursor=row[5],
+                      synced_at=row[6])
+            for row in rows
+        ]  # fmt: skip
+
+    def save_stream(self, connection: str, stream: str, *, enabled: bool, every: int | None, cron: str) -> None:
+        """Switch a stream and set its schedule; the bookmark stays."""
+        self._db.upsert(
+            "stream", ("connection", "stream", "enabled", "every", "cron"), ("connection", "stream"),
+            [(connection, stream, int(enabled), every, cron)],
+        )  # fmt: skip
+
+    def flows(self) -> list[FlowRow]:
+        """All flows by name."""
+        rows = self._db.query("SELECT name, stream, source, target, mode, options FROM flow ORDER BY name")
+        return [
+            FlowRow(name=row[0], stream=row[1], source=row[2], target=row[3], mode=row[4],
+                    options=_OPTIONS.decode(row[5]))
+            for row in rows
+        ]  # fmt: skip
+
+    def flow(self, name: str) -> FlowRow | None:
+        """One flow."""
+        return next((flow for flow in self.flows() if flow.name == name), None)
+
+    def save_flow(self, row: FlowRow, now: datetime) -> None:
+        """Insert or replace a flow."""
+        self._db.run(
+            "INSERT INTO flow (name, stream, source, target, mode, options, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, source = excluded.source, "
+            "target = excluded.target, mode = excluded.mode, options = excluded.options",
+            (row.name, row.stream, row.source, row.target, row.mode, _json(row.options), stamp(now)),
+        )
+
+    def remove_flow(self, name: str) -> None:
+        """Delete a flow's row."""
+        self._db.run("DELETE FROM flow WHERE name = ?", (name,))

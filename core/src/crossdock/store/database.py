@@ -1,0 +1,312 @@
+"""One way to talk to SQLite and PostgreSQL, thin enough for the hot path.
+
+SQL texts are written once with ``?`` and in the words both databases share. The driver is called directly: importing
+SQLAlchemy alone costs 200 to 400 ms of CPU and doubles the price of a stored row (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from crossdock.errors import StoreError
+
+_SMALL = 20  # below this many rows a COPY costs more than it saves on PostgreSQL
+
+
+def stamp(at: datetime) -> str:
+    """A time as the store keeps it: UTC, microseconds, ``Z``; sorts as text."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def unstamp(text: str | None) -> datetime | None:
+    """The aware UTC time of a stamp."""
+    return datetime.fromisoformat(text) if text else None
+
+
+class Database:
+    """A connection to the database behind one lock; use `transaction` for everything that writes."""
+
+    dialect = ""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.RLock()
+        self._depth = 0
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a statement."""
+        raise NotImplementedError
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute a statement; answers the number of rows it touched."""
+        raise NotImplementedError
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement for each row."""
+        raise NotImplementedError
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, replacing those with the same key; the one fast path for many rows."""
+        raise NotImplementedError
+
+    def script(self, statements: Iterable[str]) -> None:
+        """Execute statements one after the other."""
+        for statement in statements:
+            self.run(statement)
+
+    def any_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
+        """A condition "column is one of values" and its single parameter."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """All or nothing; nested blocks join the outer one. Other threads wait."""
+        with self._lock:
+            if self._depth:
+                yield self
+                return
+            self._begin()
+            self._depth = 1
+            try:
+                yield self
+            except BaseException:
+                self._depth = 0
+                self._rollback()
+                raise
+            self._depth = 0
+            self._commit()
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _commit(self) -> None:
+        raise NotImplementedError
+
+    def _rollback(self) -> None:
+        raise NotImplementedError
+
+
+class Sqlite(Database):
+    """SQLite in WAL mode. `synchronous` is FULL: an effect that was committed as sending must survive a power cut."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.path = sqlite_path(url)
+        try:
+            self._connection = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8192"):
+                self._connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The database {self.path} cannot be opened: {error}.",
+                hint="Check that the folder exists and is writable, or set CROSSDOCK_DATABASE_URL.",
+            ) from error
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a statement."""
+        with self._lock, _told():
+            return self._connection.execute(sql, params).fetchall()
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute a statement."""
+        with self._lock, _told():
+            return self._connection.execute(sql, params).rowcount
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement for each row."""
+        with self._lock, _told():
+            self._connection.executemany(sql, rows)
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert or replace rows by key."""
+        self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+
+    def any_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
+        """One parameter whatever the number of values: a JSON array."""
+        return f"{column} IN (SELECT value FROM json_each(?))", msgspec.json.encode(list(values)).decode()
+
+    def close(self) -> None:
+        """Close the connection; an open write-ahead log is folded in."""
+        with self._lock:
+            self._connection.close()
+
+    def _begin(self) -> None:
+        with _told():
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        with _told():
+            self._connection.execute("COMMIT")
+
+    def _rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+class Postgres(Database):
+    """PostgreSQL through psycopg 3. Many rows go by binary COPY into a temporary table and one upsert."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        try:
+            import psycopg
+        except ImportError as error:
+            raise StoreError(
+                "PostgreSQL needs a driver that is not installed.", hint="pip install 'crossdock[postgres]'"
+            ) from error
+        self._psycopg = psycopg
+        try:
+            self._connection = psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
+        except psycopg.Error as error:
+            raise StoreError(
+                f"PostgreSQL at {_place(url)} cannot be reached: {str(error).strip()}.",
+                hint="Check CROSSDOCK_DATABASE_URL.",
+            ) from error
+        self._temporary: set[str] = set()
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a statement."""
+        with self._lock, self._told():
+            return self._connection.execute(_percent(sql), params or None).fetchall()
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute a statement."""
+        with self._lock, self._told():
+            return self._connection.execute(_percent(sql), params or None).rowcount
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement for each row, in one round trip."""
+        if not rows:
+            return
+        with self._lock, self._told(), self._connection.cursor() as cursor:
+            cursor.executemany(_percent(sql), rows)
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert or replace rows by key."""
+        if len(rows) < _SMALL:
+            self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+            return
+        names = ", ".join(f'"{column}"' for column in columns)
+        with self._lock, self._told():
+            self._stage(table)
+            with self._connection.cursor().copy(f"COPY stage_{table} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            self._connection.execute(_merge_sql(table, tuple(columns), tuple(key)))
+            self._connection.execute(f"TRUNCATE stage_{table}")
+
+    def _stage(self, table: str) -> None:
+        if table not in self._temporary:
+            self._connection.execute(
+                f"CREATE TEMPORARY TABLE IF NOT EXISTS stage_{table} (LIKE {table} INCLUDING DEFAULTS)"
+            )
+            self._temporary.add(table)
+
+    def any_of(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
+        """One parameter whatever the number of values: an array."""
+        return f"{column} = ANY(?)", list(values)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    def _begin(self) -> None:
+        with self._told():
+            self._connection.execute("BEGIN")
+
+    def _commit(self) -> None:
+        with self._told():
+            self._connection.execute("COMMIT")
+
+    def _rollback(self) -> None:
+        with contextlib.suppress(self._psycopg.Error):
+            self._connection.execute("ROLLBACK")
+        # A temporary table that was made inside the block is gone with it.
+        self._temporary.clear()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psycopg.Error as error:
+            raise StoreError(f"The database refused: {str(error).strip()}") from error
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"The database refused: {error}") from error
+
+
+@functools.cache
+def _percent(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+@functools.cache
+def _upsert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))}) {_on_conflict(columns, key)}"
+
+
+@functools.cache
+def _merge_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM stage_{table} {_on_conflict(columns, key)}"
+
+
+def _on_conflict(columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    sets = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
+    keys = ", ".join(f'"{column}"' for column in key)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}" if sets else f"ON CONFLICT ({keys}) DO NOTHING"
+
+
+def sqlite_path(url: str) -> str:
+    """The file of a SQLite URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``sqlite://`` (memory)."""
+    path = unquote(url.split("://", 1)[1])
+    return path.removeprefix("/") if path else ":memory:"
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'a local socket'}{parts.path}"
+
+
+def connect(url: str) -> Database:
+    """Open the database of `url` (``sqlite:///…`` or ``postgresql://…``)."""
+    scheme = url.split(":", 1)[0].split("+", 1)[0]
+    if scheme == "sqlite":
+        path = sqlite_path(url)
+        if path != ":memory:":
+            parent = Path(path).parent
+            if not parent.is_dir():
+                raise StoreError(f"The folder {parent} of the database does not exist.", hint="crossdock init DIR")
+        return Sqlite(url)
+    if scheme in ("postgresql", "postgres"):
+        return Postgres(url)
+    raise StoreError(
+        f"The database URL begins with {scheme!r}.", hint="Use sqlite:///file.db or postgresql://user@host/name."
+    )

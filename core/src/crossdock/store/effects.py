@@ -1,0 +1,373 @@
+"""The effect ledger: every intended write on an external system, and what became of it.
+
+::
+
+    planned ──live──> ready ──claim──> sending ──settle──> done
+       │                ▲  ▲              │ lost answer, crash, lease over
+       └─> awaiting ────┘  └── absent ── in_doubt ── found ──> done
+                                          │
+    parked <── refused, unknown code ─────┘        submitted: the vendor's import job still runs
+
+A newer state of the record changes `wanted` of the same row: older unsent states are never sent (coalescing), and a
+change that arrives while *sending* makes the row ready again when it settles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from crossdock.store.database import Database, stamp
+
+STATES = (
+    "planned", "awaiting", "ready", "sending", "submitted", "in_doubt", "parked", "done", "discarded", "superseded",
+)  # fmt: skip
+OPEN = ("planned", "awaiting", "ready", "sending", "submitted", "in_doubt", "parked")
+
+_COLUMNS = (
+    "id", "flow", "operation", "source", "target", "stream", "key", "ref", "state", "wanted", "sent", "done",
+    "attempts", "not_before", "owner", "lease_until", "gap", "cause", "message", "path", "external_id", "number",
+    "job", "approval", "created_at", "updated_at",
+)  # fmt: skip
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM effect"
+
+
+@attrs.frozen(slots=True)
+class Effect:
+    """One row of the ledger; times are stamps."""
+
+    id: int
+    flow: str
+    operation: str
+    source: str
+    target: str
+    stream: str
+    key: str
+    ref: str
+    state: str
+    wanted: str
+    sent: str
+    done: str
+    attempts: int
+    not_before: str
+    owner: str
+    lease_until: str
+    gap: int | None
+    cause: str
+    message: str
+    path: str
+    external_id: str
+    number: str
+    job: str
+    approval: str
+    created_at: str
+    updated_at: str
+
+
+@attrs.frozen(slots=True)
+class Intent:
+    """A write that a record asks for."""
+
+    key: str
+    ref: str
+    wanted: str
+
+
+class Effects:
+    """Verbs on the ledger. Every settling verb checks that the row is still ours."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def plan(
+        self, flow: str, operation: str, source: str, target: str, stream: str, intents: Sequence[Intent], state: str,
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """Record intents; an intent that is already done, or under way unchanged, changes nothing.
+
+        A row that is sending, in doubt or submitted keeps its state: it is looked at again when it settles.
+        """
+        at = stamp(now)
+        self._db.many(
+            "INSERT INTO effect (flow, operation, source, target, stream, key, ref, state, wanted, created_at, updated_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (flow, key, operation) DO UPDATE SET "
+            "wanted = excluded.wanted, ref = excluded.ref, updated_at = excluded.updated_at, "
+            "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
+            "WHEN effect.done = excluded.wanted THEN 'done' ELSE excluded.state END, "
+            "not_before = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.not_before END, "
+            "approval = '' WHERE effect.wanted <> excluded.wanted",
+            [
+                (flow, operation, source, target, stream, each.key, each.ref, state, each.wanted, at, at)
+                for each in intents
+            ],
+        )
+
+    def exists(self, flow: str, keys: Sequence[str]) -> set[str]:
+        """Which keys have an effect in the flow already."""
+        condition, values = self._db.any_of("key", keys)
+        return {
+            row[0] for row in self._db.query(f"SELECT key FROM effect WHERE flow = ? AND {condition}", (flow, values))
+        }
+
+    def claim(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
+        """Take ready effects and mark them *sending*: once this is committed they may leave the house."""
+        at = stamp(now)
+        lock = " FOR UPDATE SKIP LOCKED" if self._db.dialect == "postgresql" else ""
+        rows = self._db.query(
+            "UPDATE effect SET state = 'sending', sent = wanted, attempts = attempts + 1, owner = ?, lease_until = ?, "
+            "updated_at = ? WHERE id IN (SELECT id FROM effect WHERE flow = ? AND state = 'ready' AND not_before <= ? "
+            f"ORDER BY id LIMIT ?{lock}) RETURNING {', '.join(_COLUMNS)}",
+            (owner, stamp(now + lease), at, flow, at, limit),
+        )
+        return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
+
+    def claim_doubtful(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
+        """Take effects in doubt whose time to ask has come."""
+        at = stamp(now)
+        lock = " FOR UPDATE SKIP LOCKED" if self._db.dialect == "postgresql" else ""
+        rows = self._db.query(
+            "UPDATE effect SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM effect WHERE flow = ? AND "
+            f"state = 'in_doubt' AND not_before <= ? AND lease_until <= ? ORDER BY id LIMIT ?{lock}) "
+            f"RETURNING {', '.join(_COLUMNS)}",
+            (owner, stamp(now + lease), flow, at, at, limit),
+        )
+        return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
+
+    def renew(self, owner: str, now: datetime, lease: timedelta) -> None:
+        """Extend the lease of everything `owner` has under way."""
+        self._db.run(
+            "UPDATE effect SET lease_until = ? WHERE owner = ? AND state IN ('sending', 'in_doubt')",
+            (stamp(now + lease), owner),
+        )
+
+    def owners(self) -> set[str]:
+        """Who has effects under way."""
+        return {row[0] for row in self._db.query("SELECT DISTINCT owner FROM effect WHERE owner <> ''")}
+
+    def recover(self, dead: Sequence[str], now: datetime, quiet: timedelta, repeatable: Sequence[str]) -> int:
+        """Effects that were *sending* under a lease that is over, or by an owner that is dead.
+
+        What may be repeated is ready again; everything else is in doubt, to be asked after `quiet`.
+        """
+        at = stamp(now)
+        gone, owners = self._db.any_of("owner", dead)
+        kinds, operations = self._db.any_of("operation", repeatable)
+        freed = self._db.run(
+            f"UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ? "
+            f"WHERE state = 'sending' AND {kinds} AND (lease_until < ? OR {gone})",
+            (at, operations, at, owners),
+        )
+        doubted = self._db.run(
+            "UPDATE effect SET state = 'in_doubt', owner = '', lease_until = '', not_before = ?, updated_at = ?, "
+            "message = 'The sending process ended before the answer was kept.' "
+            f"WHERE state = 'sending' AND (lease_until < ? OR {gone})",
+            (stamp(now + quiet), at, at, owners),
+        )
+        self._db.run(f"UPDATE effect SET owner = '', lease_until = '' WHERE state = 'in_doubt' AND {gone}", (owners,))
+        return freed + doubted
+
+    # -- settling ----------------------------------------------------------------------------------
+
+    def done(
+        self, effect: Effect, external_id: str, number: str, document: str | None, run: int, now: datetime,
+        message: str = "",
+    ) -> bool:  # fmt: skip
+        """It was done. False when the row was taken from us meanwhile; the caller still keeps the binding."""
+        at = stamp(now)
+        held = self._db.run(
+            "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
+            "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, owner = '', "
+            "lease_until = '', not_before = '', job = '', updated_at = ? "
+            "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
+            (external_id, number, document, message, at, effect.id, effect.sent),
+        )
+        self.note(effect.id, run, "done", message, now)
+        return held == 1
+
+    def submitted(self, effect: Effect, job: str, until: datetime, run: int, now: datetime) -> None:
+        """The vendor took it into an import job; ask from `until` on."""
+        self._move(effect, "submitted", run, now, job=job, not_before=stamp(until))
+
+    def ready_again(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
+        """It was not done and may be sent (again), not before `until`."""
+        self._move(effect, "ready", run, now, message=message, not_before=stamp(until) if until else "")
+
+    def doubt(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
+        """The answer was lost. Without `until` only a person can decide."""
+        far = "9999" if until is None else stamp(until)
+        self._move(effect, "in_doubt", run, now, message=message, not_before=far)
+
+    def park(
+        self, effect: Effect, cause: str, message: str, path: str, gap: int | None, run: int, now: datetime
+    ) -> None:
+        """A person or a mapping is needed."""
+        self._move(effect, "parked", run, now, cause=cause, message=message, path=path, gap=gap)
+
+    def await_approval(self, effect: Effect, message: str, run: int, now: datetime) -> None:
+        """A person has to approve what would be sent."""
+        self._move(effect, "awaiting", run, now, message=message)
+
+    def supersede(self, effect: Effect, message: str, run: int, now: datetime) -> None:
+        """The record no longer asks for it."""
+        self._move(effect, "superseded", run, now, message=message)
+
+    def _move(self, effect: Effect, state: str, run: int, now: datetime, **values: Any) -> None:
+        columns = {"message": "", "owner": "", "lease_until": "", **values}
+        sets = ", ".join(f"{column} = ?" for column in columns)
+        held = self._db.run(
+            f"UPDATE effect SET state = ?, {sets}, updated_at = ? WHERE id = ? AND owner = ? "
+            "AND state IN ('sending', 'in_doubt', 'submitted', 'ready')",
+            (state, *columns.values(), stamp(now), effect.id, effect.owner),
+        )
+        if held:
+            self.note(effect.id, run, state, str(columns["message"]), now)
+
+    def note(self, effect: int, run: int, state: str, message: str, now: datetime) -> None:
+        """Write an attempt into the effect's history."""
+        self._db.run(
+            "INSERT INTO attempt (effect, run, ended_at, state, message) VALUES (?, ?, ?, ?, ?)",
+            (effect, run, stamp(now), state, message),
+        )
+
+    # -- people ------------------------------------------------------------------------------------
+
+    def set_state(
+        self, ids: Sequence[int], state: str, now: datetime, *, when: Sequence[str], message: str = ""
+    ) -> int:
+        """Move effects by a person's decision, only from the states `when`."""
+        moved = 0
+        for each in ids:
+            marks = ", ".join("?" * len(when))
+            touched = self._db.run(
+                f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, owner = '', lease_until = '', "
+                f"updated_at = ? WHERE id = ? AND state IN ({marks})",
+                (state, message, stamp(now), each, *when),
+            )
+            if touched:
+                self.note(each, 0, state, message, now)
+            moved += touched
+        return moved
+
+    def approve(self, effect: int, approval: str, now: datetime) -> int:
+        """Approve what would be sent; `approval` is the hash that was shown."""
+        return self._db.run(
+            "UPDATE effect SET state = 'ready', approval = ?, not_before = '', updated_at = ? "
+            "WHERE id = ? AND state IN ('awaiting', 'planned')",
+            (approval, stamp(now), effect),
+        )
+
+    def release(self, flow: str, now: datetime) -> int:
+        """A flow goes live: what was planned is ready."""
+        return self._db.run(
+            "UPDATE effect SET state = 'ready', updated_at = ? WHERE flow = ? AND state = 'planned'", (stamp(now), flow)
+        )
+
+    def withhold(self, flow: str, now: datetime) -> int:
+        """A flow goes back to plan: what is ready is only planned."""
+        return self._db.run(
+            "UPDATE effect SET state = 'planned', updated_at = ? WHERE flow = ? AND state = 'ready'", (stamp(now), flow)
+        )
+
+    def free_gap(self, gap: int, now: datetime) -> int:
+        """Everything that waited on a gap is ready again."""
+        return self._db.run(
+            "UPDATE effect SET state = 'ready', gap = NULL, cause = '', message = '', path = '', not_before = '', "
+            "updated_at = ? WHERE gap = ? AND state = 'parked'",
+            (stamp(now), gap),
+        )
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def get(self, effect: int) -> Effect | None:
+        """One effect."""
+        rows = self._db.query(f"{_SELECT} WHERE id = ?", (effect,))
+        return Effect(*rows[0]) if rows else None
+
+    def sent_document(self, effect: int) -> str | None:
+        """What was last delivered for it."""
+        rows = self._db.query("SELECT sent_document FROM effect WHERE id = ?", (effect,))
+        return rows[0][0] if rows else None
+
+    def attempts(self, effect: int) -> list[tuple[str, int, str, str]]:
+        """The history of an effect: time, run, state, message."""
+        return [
+            (row[0], row[1], row[2], row[3])
+            for row in self._db.query(
+                "SELECT ended_at, run, state, message FROM attempt WHERE effect = ? ORDER BY id", (effect,)
+            )
+        ]
+
+    def find(
+        self, *, flow: str = "", states: Sequence[str] = (), key: str = "", source: str = "", stream: str = "",
+        cause: str = "", limit: int = 100,
+    ) -> list[Effect]:  # fmt: skip
+        """Effects by any of these, newest first."""
+        where, params = ["1 = 1"], []
+        for column, value in (("flow", flow), ("key", key), ("source", source), ("stream", stream), ("cause", cause)):
+            if value:
+                where.append(f"{column} = ?")
+                params.append(value)
+        if states:
+            where.append(f"state IN ({', '.join('?' * len(states))})")
+            params.extend(states)
+        rows = self._db.query(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*params, limit))
+        return [Effect(*row) for row in rows]
+
+    def counts(self, flow: str = "") -> dict[tuple[str, str], int]:
+        """How many effects each flow has in each state."""
+        rows = self._db.query(
+            "SELECT flow, state, count(*) FROM effect WHERE (flow = ? OR ? = '') GROUP BY flow, state", (flow, flow)
+        )
+        return {(row[0], row[1]): int(row[2]) for row in rows}
+
+    def due(self, flow: str, now: datetime) -> int:
+        """How many effects could be delivered now."""
+        at = stamp(now)
+        rows = self._db.query(
+            "SELECT count(*) FROM effect WHERE flow = ? AND state IN ('ready', 'in_doubt', 'submitted') "
+            "AND not_before <= ?",
+            (flow, at),
+        )
+        return int(rows[0][0])
+
+    def next_due(self, flow: str) -> str | None:
+        """The stamp from which the next effect of a flow may be delivered, if one waits for its time."""
+        rows = self._db.query(
+            "SELECT min(not_before) FROM effect WHERE flow = ? AND state IN ('ready', 'in_doubt', 'submitted')", (flow,)
+        )
+        return rows[0][0] if rows else None
+
+    def oldest(self, flow: str) -> str | None:
+        """When the oldest effect that is not delivered was planned."""
+        rows = self._db.query(
+            "SELECT min(created_at) FROM effect WHERE flow = ? AND state IN ('ready', 'sending', 'in_doubt', 'parked')",
+            (flow,),
+        )
+        return rows[0][0] if rows else None
+
+    def jobs(self, flow: str, now: datetime) -> dict[str, list[Effect]]:
+        """Submitted effects whose job may be asked, by job."""
+        rows = self._db.query(
+            f"{_SELECT} WHERE flow = ? AND state = 'submitted' AND not_before <= ? ORDER BY id", (flow, stamp(now))
+        )
+        found: dict[str, list[Effect]] = {}
+        for row in rows:
+            effect = Effect(*row)
+            found.setdefault(effect.job, []).append(effect)
+        return found
+
+    def parked_groups(self) -> list[tuple[str, str, int, str]]:
+        """Parked effects by flow and cause: flow, cause, how many, one message."""
+        rows = self._db.query(
+            "SELECT flow, cause, count(*), min(message) FROM effect WHERE state = 'parked' "
+            "GROUP BY flow, cause ORDER BY count(*) DESC, flow, cause"
+        )
+        return [(row[0], row[1], int(row[2]), row[3]) for row in rows]
+
+    def forget_flow(self, flow: str) -> None:
+        """Delete a flow's ledger; only for flows that are removed."""
+        self._db.run("DELETE FROM attempt WHERE effect IN (SELECT id FROM effect WHERE flow = ?)", (flow,))
+        self._db.run("DELETE FROM effect WHERE flow = ?", (flow,))

@@ -1,0 +1,92 @@
+"""Mapping tables and the gaps in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import attrs
+
+from crossdock.store.database import Database, stamp
+
+KINDS = ("sku", "carrier", "status", "payment", "shipping", "tax", "warehouse", "country")
+EVERY_FLOW = "*"
+
+
+@attrs.frozen(slots=True)
+class GapRow:
+    """An unknown code, with how many records wait for it."""
+
+    id: int
+    flow: str
+    kind: str
+    value: str
+    state: str
+    opened_at: str
+    waiting: int
+
+
+class Gaps:
+    """Verbs on mapping tables and gaps."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def tables(self, flow: str) -> dict[str, dict[str, str]]:
+        """The mapping tables of a flow; its own rows win over those of every flow."""
+        rows = self._db.query(
+            "SELECT flow, kind, value, target FROM mapping WHERE flow IN (?, ?) ORDER BY flow", (flow, EVERY_FLOW)
+        )
+        found: dict[str, dict[str, str]] = {}
+        for owner, kind, value, target in sorted(rows, key=lambda row: row[0] != EVERY_FLOW):
+            del owner
+            found.setdefault(kind, {})[value] = target
+        return found
+
+    def rows(self, flow: str = "", kind: str = "") -> list[tuple[str, str, str, str]]:
+        """Rows of mapping tables: flow, kind, value, target."""
+        rows = self._db.query(
+            "SELECT flow, kind, value, target FROM mapping WHERE (flow = ? OR ? = '') AND (kind = ? OR ? = '') "
+            "ORDER BY flow, kind, value",
+            (flow, flow, kind, kind),
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def add(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
+        """Add or replace rows of mapping tables: flow, kind, value, target."""
+        self._db.upsert("mapping", ("flow", "kind", "value", "target"), ("flow", "kind", "value"), rows)
+
+    def remove(self, flow: str, kind: str, value: str) -> int:
+        """Remove a row."""
+        return self._db.run("DELETE FROM mapping WHERE flow = ? AND kind = ? AND value = ?", (flow, kind, value))
+
+    def open(self, flow: str, kind: str, value: str, now: datetime) -> int:
+        """The id of the gap for an unknown code; a closed one opens again."""
+        rows = self._db.query(
+            "INSERT INTO gap (flow, kind, value, state, opened_at) VALUES (?, ?, ?, 'open', ?) "
+            "ON CONFLICT (flow, kind, value) DO UPDATE SET state = 'open', closed_at = NULL RETURNING id",
+            (flow, kind, value, stamp(now)),
+        )
+        return int(rows[0][0])
+
+    def matching(self, flow: str, kind: str, value: str) -> list[int]:
+        """Open gaps that a mapping row closes."""
+        rows = self._db.query(
+            "SELECT id FROM gap WHERE kind = ? AND value = ? AND state = 'open' AND (flow = ? OR ? = ?)",
+            (kind, value, flow, flow, EVERY_FLOW),
+        )
+        return [int(row[0]) for row in rows]
+
+    def close(self, gap: int, now: datetime) -> None:
+        """A gap is closed."""
+        self._db.run("UPDATE gap SET state = 'closed', closed_at = ? WHERE id = ?", (stamp(now), gap))
+
+    def list(self, *, all_states: bool = False) -> list[GapRow]:
+        """Gaps, those with most waiting records first."""
+        rows = self._db.query(
+            "SELECT g.id, g.flow, g.kind, g.value, g.state, g.opened_at, "
+            "(SELECT count(*) FROM effect e WHERE e.gap = g.id AND e.state = 'parked') AS waiting "
+            "FROM gap g WHERE g.state = 'open' OR ? = 1 ORDER BY waiting DESC, g.id",
+            (int(all_states),),
+        )
+        return [GapRow(*row) for row in rows]

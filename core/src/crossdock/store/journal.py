@@ -1,0 +1,199 @@
+"""Runs, exchanges and events: what happened, for people."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+
+from crossdock.connection import Budget
+from crossdock.errors import StoreError
+from crossdock.http.limits import Meter
+from crossdock.store.database import Database, stamp, unstamp
+
+_BUFFERED = 25
+
+
+@attrs.frozen(slots=True)
+class RunRow:
+    """One pull or push."""
+
+    id: int
+    kind: str
+    connection: str
+    stream: str
+    flow: str
+    state: str
+    started_at: str
+    ended_at: str | None
+    counts: dict[str, Any]
+    message: str
+
+
+class Journal:
+    """Verbs on runs and events."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, kind: str, now: datetime, *, connection: str = "", stream: str = "", flow: str = "") -> int:
+        """Start a run; answers its id."""
+        rows = self._db.query(
+            "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
+            "RETURNING id",
+            (kind, connection, stream, flow, stamp(now)),
+        )
+        return int(rows[0][0])
+
+    def progress(self, run: int, counts: Mapping[str, Any]) -> None:
+        """Write a run's counts while it goes on."""
+        self._db.run("UPDATE run SET counts = ? WHERE id = ?", (msgspec.json.encode(dict(counts)).decode(), run))
+
+    def end(self, run: int, state: str, counts: Mapping[str, Any], message: str, now: datetime) -> None:
+        """Finish a run as ``done``, ``failed`` or ``stopped``."""
+        self._db.run(
+            "UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ?",
+            (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), message, run),
+        )
+
+    def runs(self, *, connection: str = "", stream: str = "", flow: str = "", limit: int = 20) -> list[RunRow]:
+        """Runs, newest first."""
+        rows = self._db.query(
+            "SELECT id, kind, connection, stream, flow, state, started_at, ended_at, counts, message FROM run "
+            "WHERE (connection = ? OR ? = '') AND (stream = ? OR ? = '') AND (flow = ? OR ? = '') "
+            "ORDER BY id DESC LIMIT ?",
+            (connection, connection, stream, stream, flow, flow, limit),
+        )
+        return [RunRow(*row[:8], msgspec.json.decode(row[8]), row[9]) for row in rows]
+
+    def run(self, run: int) -> RunRow | None:
+        """One run."""
+        rows = self._db.query(
+            "SELECT id, kind, connection, stream, flow, state, started_at, ended_at, counts, message FROM run WHERE id = ?",
+            (run,),
+        )
+        return RunRow(*rows[0][:8], msgspec.json.decode(rows[0][8]), rows[0][9]) if rows else None
+
+    def event(self, kind: str, subject: str, text: str, now: datetime) -> None:
+        """Write an event."""
+        self._db.run(
+            "INSERT INTO event (at, kind, subject, text) VALUES (?, ?, ?, ?)", (stamp(now), kind, subject, text)
+        )
+
+    def events(self, subject: str = "", limit: int = 100) -> list[tuple[str, str, str, str]]:
+        """Events, newest first: time, kind, subject, text."""
+        rows = self._db.query(
+            "SELECT at, kind, subject, text FROM event WHERE (subject = ? OR ? = '') ORDER BY id DESC LIMIT ?",
+            (subject, subject, limit),
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def exchanges(self, connection: str = "", *, failed: bool = False, limit: int = 50) -> list[dict[str, Any]]:
+        """The exchange log, newest first."""
+        rows = self._db.query(
+            "SELECT id, at, connection, method, url, status, milliseconds, request_body, response_body, error "
+            "FROM exchange WHERE (connection = ? OR ? = '') AND (? = 0 OR status IS NULL OR status >= 400) "
+            "ORDER BY id DESC LIMIT ?",
+            (connection, connection, int(failed), limit),
+        )
+        names = (
+            "id", "at", "connection", "method", "url", "status", "milliseconds", "request_body", "response_body",
+            "error",
+        )  # fmt: skip
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def prune_exchanges(self, keep: int) -> int:
+        """Keep only the newest exchanges."""
+        return self._db.run("DELETE FROM exchange WHERE id <= (SELECT coalesce(max(id), 0) FROM exchange) - ?", (keep,))
+
+
+class StoredExchanges:
+    """The exchange log of one connection; writes in small groups, because a commit costs more than a row."""
+
+    def __init__(self, database: Database, connection: str) -> None:
+        self._db = database
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._rows: list[tuple[Any, ...]] = []
+
+    def keep(self, exchange: Any) -> None:
+        """Keep one exchange; a failing log never stops work."""
+        row = (
+            stamp(exchange.at), self._connection, exchange.method, exchange.url, exchange.status,
+            int(exchange.seconds * 1000), exchange.request_body, exchange.response_body, exchange.error,
+        )  # fmt: skip
+        with self._lock:
+            self._rows.append(row)
+            full = len(self._rows) >= _BUFFERED
+        if full:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with self._lock:
+            rows, self._rows = self._rows, []
+        if not rows:
+            return
+        try:
+            with self._db.transaction() as db:
+                db.many(
+                    "INSERT INTO exchange (at, connection, method, url, status, milliseconds, request_body, "
+                    "response_body, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [tuple(_clean(value) for value in row) for row in rows],
+                )
+        except StoreError:
+            return
+
+
+def _clean(value: Any) -> Any:
+    # PostgreSQL refuses NUL in text; lone surrogates cannot be encoded at all.
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return value
+
+
+class StoredLimiter:
+    """Budgets of one connection in the store: they hold across workers and restarts."""
+
+    def __init__(self, database: Database, connection: str) -> None:
+        self._db = database
+        self._connection = connection
+
+    def reserve(self, budget: Budget, now: datetime) -> Any:
+        """Book one call and answer how long to wait before it."""
+        with self._db.transaction() as db:
+            lock = " FOR UPDATE" if db.dialect == "postgresql" else ""
+            if lock:
+                db.run(
+                    "INSERT INTO meter (connection, budget, next_at) VALUES (?, ?, '') ON CONFLICT DO NOTHING",
+                    (self._connection, budget.name),
+                )
+            rows = db.query(
+                f"SELECT next_at FROM meter WHERE connection = ? AND budget = ?{lock}", (self._connection, budget.name)
+            )
+            meter = Meter(unstamp(rows[0][0]) if rows and rows[0][0] else None)
+            meter, wait = meter.reserve(budget, now)
+            self._save(db, budget.name, meter)
+        return wait
+
+    def hold(self, budget: str, until: datetime) -> None:
+        """No call before `until`."""
+        with self._db.transaction() as db:
+            self._save(db, budget, Meter(until))
+
+    def _save(self, db: Database, budget: str, meter: Meter) -> None:
+        db.upsert(
+            "meter", ("connection", "budget", "next_at"), ("connection", "budget"),
+            [(self._connection, budget, stamp(meter.next_at) if meter.next_at else "")],
+        )  # fmt: skip
+
+    def next_calls(self) -> dict[str, str]:
+        """When each budget allows the next call, as stamps."""
+        return dict(
+            (row[0], row[1])
+            for row in self._db.query("SELECT budget, next_at FROM meter WHERE connection = ?", (self._connection,))
+        )

@@ -1,0 +1,49 @@
+"""The store as one value: a database and the verbs on it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from crossdock.store import migrate
+from crossdock.store.config import Config
+from crossdock.store.database import Database, connect
+from crossdock.store.effects import Effects
+from crossdock.store.gaps import Gaps
+from crossdock.store.journal import Journal
+from crossdock.store.leases import Leases
+from crossdock.store.records import Records
+
+
+class Store:
+    """Everything Crossdock remembers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.records = Records(database)
+        self.effects = Effects(database)
+        self.config = Config(database)
+        self.gaps = Gaps(database)
+        self.journal = Journal(database)
+        self.leases = Leases(database)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the database of `url`, upgraded to this release's version."""
+        database = connect(url)
+        try:
+            migrate.ensure(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with self.database.transaction():
+            yield
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()

@@ -1,0 +1,271 @@
+"""The schema, as SQLModel tables. Alembic compares the database with it; the store's SQL is tested against it.
+
+Times are text in UTC (``2026-11-22T05:10:23.000000Z``): the same bytes in both databases, sortable, no driver in
+between. Flags are small integers for the same reason.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+
+class Table(SQLModel):
+    """Base of all tables: one metadata of our own."""
+
+    metadata = metadata
+
+
+def _text(primary: bool = False, nullable: bool = False, default: str | None = None) -> Column[str]:
+    return Column(Text, primary_key=primary, nullable=nullable, server_default=default)
+
+
+def _number(nullable: bool = False, default: str | None = None) -> Column[int]:
+    return Column(BigInteger, nullable=nullable, server_default=default)
+
+
+def _id() -> Column[int]:
+    # SQLite numbers rows by itself only for INTEGER primary keys.
+    return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+class Connection(Table, table=True):
+    """A configured account. `settings` is JSON, secrets in it encrypted or references."""
+
+    name: str = Field(sa_column=_text(primary=True))
+    connector: str = Field(sa_column=_text())
+    settings: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    reason: str = Field(default="", sa_column=_text(default=""))
+    facts: str = Field(default="{}", sa_column=_text(default="{}"))
+    verified_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    created_at: str = Field(sa_column=_text())
+    updated_at: str = Field(sa_column=_text())
+
+
+class Stream(Table, table=True):
+    """A stream of a connection: whether it is on, its schedule, and its bookmark."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    enabled: int = Field(default=0, sa_column=_number(default="0"))
+    every: int | None = Field(default=None, sa_column=_number(nullable=True))
+    cron: str = Field(default="", sa_column=_text(default=""))
+    cursor: str | None = Field(default=None, sa_column=_text(nullable=True))
+    synced_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Lease(Table, table=True):
+    """Who works on what until when; `epoch` grows with every change of hands."""
+
+    name: str = Field(sa_column=_text(primary=True))
+    owner: str = Field(sa_column=_text())
+    epoch: int = Field(sa_column=_number())
+    until: str = Field(sa_column=_text())
+
+
+class Flow(Table, table=True):
+    """Records of `stream` go from `source` to `target`; `options` is JSON."""
+
+    name: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text())
+    source: str = Field(sa_column=_text())
+    target: str = Field(sa_column=_text())
+    mode: str = Field(sa_column=_text())
+    options: str = Field(default="{}", sa_column=_text(default="{}"))
+    created_at: str = Field(sa_column=_text())
+
+
+class Record(Table, table=True):
+    """A canonical record; `ref` is what a person or another stream knows it by."""
+
+    __table_args__ = (Index("ix_record_ref", "stream", "ref"),)
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    ref: str = Field(sa_column=_text())
+    fingerprint: str = Field(sa_column=_text())
+    updated_at: str = Field(sa_column=_text())
+    seen_at: str = Field(sa_column=_text())
+    run: int = Field(sa_column=_number())
+    page: int = Field(sa_column=_number())
+    document: str = Field(sa_column=_text())
+
+
+class Payload(Table, table=True):
+    """The vendor's bytes of a record; kept apart because retention deletes them."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    fetched_at: str = Field(sa_column=_text())
+
+
+class Effect(Table, table=True):
+    """One intended write on an external system: outbox row and ledger in one."""
+
+    __table_args__ = (
+        UniqueConstraint("flow", "key", "operation", name="uq_effect_flow_key_operation"),
+        Index("ix_effect_flow_state", "flow", "state", "not_before"),
+        Index("ix_effect_source", "source", "stream", "key"),
+        Index("ix_effect_gap", "gap"),
+    )
+    id: int | None = Field(default=None, sa_column=_id())
+    flow: str = Field(sa_column=_text())
+    operation: str = Field(sa_column=_text())
+    source: str = Field(sa_column=_text())
+    target: str = Field(sa_column=_text())
+    stream: str = Field(sa_column=_text())
+    key: str = Field(sa_column=_text())
+    ref: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    wanted: str = Field(sa_column=_text())
+    sent: str = Field(default="", sa_column=_text(default=""))
+    done: str = Field(default="", sa_column=_text(default=""))
+    attempts: int = Field(default=0, sa_column=_number(default="0"))
+    not_before: str = Field(default="", sa_column=_text(default=""))
+    owner: str = Field(default="", sa_column=_text(default=""))
+    lease_until: str = Field(default="", sa_column=_text(default=""))
+    gap: int | None = Field(default=None, sa_column=_number(nullable=True))
+    cause: str = Field(default="", sa_column=_text(default=""))
+    message: str = Field(default="", sa_column=_text(default=""))
+    path: str = Field(default="", sa_column=_text(default=""))
+    external_id: str = Field(default="", sa_column=_text(default=""))
+    number: str = Field(default="", sa_column=_text(default=""))
+    job: str = Field(default="", sa_column=_text(default=""))
+    approval: str = Field(default="", sa_column=_text(default=""))
+    sent_document: str | None = Field(default=None, sa_column=_text(nullable=True))
+    created_at: str = Field(sa_column=_text())
+    updated_at: str = Field(sa_column=_text())
+
+
+class Attempt(Table, table=True):
+    """One try to deliver an effect, and how it ended."""
+
+    __table_args__ = (Index("ix_attempt_effect", "effect"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    effect: int = Field(sa_column=_number())
+    run: int = Field(sa_column=_number())
+    ended_at: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    message: str = Field(default="", sa_column=_text(default=""))
+
+
+class Binding(Table, table=True):
+    """Our record's id on another system: source key and external id, per connection."""
+
+    __table_args__ = (Index("ix_binding_external", "connection", "stream", "external_id"),)
+    source: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    source_key: str = Field(sa_column=_text(primary=True))
+    connection: str = Field(sa_column=_text(primary=True))
+    external_id: str = Field(sa_column=_text())
+    number: str = Field(default="", sa_column=_text(default=""))
+    created_at: str = Field(sa_column=_text())
+
+
+class Mapping(Table, table=True):
+    """A row of a mapping table of a flow (``*``: of every flow)."""
+
+    flow: str = Field(sa_column=_text(primary=True))
+    kind: str = Field(sa_column=_text(primary=True))
+    value: str = Field(sa_column=_text(primary=True))
+    target: str = Field(sa_column=_text())
+
+
+class Gap(Table, table=True):
+    """An unknown code that records wait for."""
+
+    __table_args__ = (UniqueConstraint("flow", "kind", "value", name="uq_gap_flow_kind_value"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    flow: str = Field(sa_column=_text())
+    kind: str = Field(sa_column=_text())
+    value: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    opened_at: str = Field(sa_column=_text())
+    closed_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Parked(Table, table=True):
+    """A payload that could not be read as a record."""
+
+    __table_args__ = (UniqueConstraint("connection", "stream", "key", name="uq_parked_connection_stream_key"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    connection: str = Field(sa_column=_text())
+    stream: str = Field(sa_column=_text())
+    key: str = Field(sa_column=_text())
+    cause: str = Field(sa_column=_text())
+    message: str = Field(sa_column=_text())
+    path: str = Field(sa_column=_text())
+    vendor_message: str = Field(sa_column=_text())
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    run: int = Field(sa_column=_number())
+    parked_at: str = Field(sa_column=_text())
+
+
+class Run(Table, table=True):
+    """One pull or push from start to end, with its counts as JSON."""
+
+    __table_args__ = (Index("ix_run_connection", "connection", "stream"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    kind: str = Field(sa_column=_text())
+    connection: str = Field(default="", sa_column=_text(default=""))
+    stream: str = Field(default="", sa_column=_text(default=""))
+    flow: str = Field(default="", sa_column=_text(default=""))
+    state: str = Field(sa_column=_text())
+    started_at: str = Field(sa_column=_text())
+    ended_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    counts: str = Field(default="{}", sa_column=_text(default="{}"))
+    message: str = Field(default="", sa_column=_text(default=""))
+
+
+class Exchange(Table, table=True):
+    """A request and its answer, secrets masked."""
+
+    __table_args__ = (Index("ix_exchange_at", "connection", "at"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    at: str = Field(sa_column=_text())
+    connection: str = Field(sa_column=_text())
+    method: str = Field(sa_column=_text())
+    url: str = Field(sa_column=_text())
+    status: int | None = Field(default=None, sa_column=_number(nullable=True))
+    milliseconds: int = Field(sa_column=_number())
+    request_body: str = Field(sa_column=_text())
+    response_body: str = Field(sa_column=_text())
+    error: str = Field(sa_column=_text())
+
+
+class Meter(Table, table=True):
+    """A vendor budget's state: when an evenly paced caller would be due."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    budget: str = Field(sa_column=_text(primary=True))
+    next_at: str = Field(sa_column=_text())
+
+
+class Memory(Table, table=True):
+    """What a connector wants to remember of a connection."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    name: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    value: str = Field(sa_column=_text())
+
+
+class Event(Table, table=True):
+    """Something a person should be able to read later: who changed what, pauses, decisions."""
+
+    __table_args__ = (Index("ix_event_subject", "subject"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    at: str = Field(sa_column=_text())
+    kind: str = Field(sa_column=_text())
+    subject: str = Field(sa_column=_text())
+    text: str = Field(sa_column=_text())
