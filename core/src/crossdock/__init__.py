@@ -154,6 +154,9 @@ if TYPE_CHECKING:
     from crossdock.records import (
         Variant as Variant,
     )
+    from crossdock.records import (
+        evolve as evolve,
+    )
     from crossdock.session import (
         ByKeys as ByKeys,
     )
@@ -221,7 +224,7 @@ _FACE = {
     "crossdock.http.answer": "Answer Row",
     "crossdock.records": (
         "Address Balance Charge Customer Decoration Discount Incoming Order OrderLine OrderStatus Parcel "
-        "Party Payment Price Product Record Refund RefundLine Shipment ShipmentLine Tax Variant"
+        "Party Payment Price Product Record Refund RefundLine Shipment ShipmentLine Tax Variant evolve"
     ),
     "crossdock.session": (
         "ByKeys Changed Check Decision Memory Outcome Page Preview Query Receipt Session Since StillRunning "

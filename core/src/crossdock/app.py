@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -71,7 +72,9 @@ class App:
         )
         self.clock = clock or SystemClock()
         self.owner = whoami()
-        self._opened: dict[str, Opened] = {}
+        self._opened: dict[str, tuple[ConnectionRow, Opened]] = {}
+        self._retired: list[Opened] = []
+        self._lock = threading.Lock()
 
     def __enter__(self) -> App:
         return self
@@ -109,10 +112,11 @@ class App:
 
     def close(self) -> None:
         """Close connections and database."""
-        for opened in self._opened.values():
+        for opened in (*self._retired, *(opened for _, opened in self._opened.values())):
             opened.flush()
             opened.close()
         self._opened.clear()
+        self._retired.clear()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -127,26 +131,35 @@ class App:
         return row
 
     def open(self, name: str) -> Opened:
-        """An active connection, opened once; raises `UsageError` when it is paused or a draft."""
-        opened = self._opened.get(name)
-        if opened is not None:
-            return opened
+        """An active connection; raises `UsageError` when it is paused or a draft.
+
+        It is opened once and opened anew when its settings, its facts or its state changed, whoever changed them.
+        """
         row = self.row(name)
         if row.state != "active":
             reason = f": {row.reason}" if row.reason else ""
             raise UsageError(
                 f"The connection {name} is {row.state}{reason}", hint=f"crossdock connection verify {name}"
             )
-        opened = self._open(row)
-        self._opened[name] = opened
+        with self._lock:
+            before = self._opened.get(name)
+            if before is not None and before[0] == row:
+                return before[1]
+            opened = self._open(row)
+            self._opened[name] = row, opened
+            if before is not None:
+                # Somebody may be working with it; it is closed with the rest.
+                self._retired.append(before[1])
         return opened
 
     def forget(self, name: str) -> None:
-        """Close a connection, because its settings or state changed."""
-        opened = self._opened.pop(name, None)
-        if opened is not None:
-            opened.flush()
-            opened.close()
+        """Drop an opened connection, because its settings or state changed; who works with it may finish."""
+        with self._lock:
+            before = self._opened.pop(name, None)
+            if before is not None:
+                self._retired.append(before[1])
+        if before is not None:
+            before[1].flush()
 
     def _open(self, row: ConnectionRow) -> Opened:
         database = self.store.database
@@ -207,39 +220,45 @@ class App:
         inactive.
         """
         check_name(name)
-        found = self.registry.connector(connector)
-        checks: list[Check] = []
-        if not draft:
-            for check in self.verify_values(name, connector, values):
-                checks.append(check)
-                if on_check:
-                    on_check(check)
-        verified = Verified(tuple(checks))
+        verified = Verified(()) if draft else self.try_out(name, connector, values, on_check)
         if draft or verified.green:
-            now = self.clock.now()
-            secrets = secret_names(found)
-            sealed = {
-                key: self.vault.seal(name, key, value) if key in secrets else value for key, value in values.items()
-            }
-            row = ConnectionRow(
-                name=name, connector=connector, settings=sealed, state="draft" if draft else "active",
-                facts=verified.facts, verified_at=None if draft else stamp(now),
-            )  # fmt: skip
-            with self.store.transaction():
-                self.store.config.save_connection(row, now)
-                self.store.journal.event("connection saved", name, row.state, now)
-            self.forget(name)
+            self.keep(name, connector, values, verified, draft=draft)
         return verified
+
+    def try_out(
+        self, name: str, connector: str, values: Mapping[str, str], on_check: Callable[[Check], None] | None = None
+    ) -> Verified:
+        """Verify settings and save nothing."""
+        checks: list[Check] = []
+        for check in self.verify_values(name, connector, values):
+            checks.append(check)
+            if on_check:
+                on_check(check)
+        return Verified(tuple(checks))
+
+    def keep(
+        self, name: str, connector: str, values: Mapping[str, str], verified: Verified, *, draft: bool = False
+    ) -> None:
+        """Save a connection that `try_out` found green, or a draft."""
+        check_name(name)
+        if not draft and not verified.green:
+            raise SettingsError(f"The connection {name} is not green, so it is not saved.")
+        now = self.clock.now()
+        secrets = secret_names(self.registry.connector(connector))
+        sealed = {key: self.vault.seal(name, key, value) if key in secrets else value for key, value in values.items()}
+        row = ConnectionRow(
+            name=name, connector=connector, settings=sealed, state="draft" if draft else "active",
+            facts=verified.facts, verified_at=None if draft else stamp(now),
+        )  # fmt: skip
+        with self.store.transaction():
+            self.store.config.save_connection(row, now)
+            self.store.journal.event("connection saved", name, row.state, now)
+        self.forget(name)
 
     def verify(self, name: str, on_check: Callable[[Check], None] | None = None) -> Verified:
         """Verify a stored connection: green makes it active, red leaves it as it is."""
         row = self.row(name)
-        checks: list[Check] = []
-        for check in self.verify_values(name, row.connector, self.reveal(row)):
-            checks.append(check)
-            if on_check:
-                on_check(check)
-        verified = Verified(tuple(checks))
+        verified = self.try_out(name, row.connector, self.reveal(row), on_check)
         now = self.clock.now()
         if verified.green:
             renewed = attrs.evolve(row, state="active", reason="", facts=verified.facts, verified_at=stamp(now))

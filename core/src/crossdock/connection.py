@@ -90,8 +90,8 @@ class ConnectorInfo:
     """What a connector is. The hook matrix is read from the code, never from here.
 
     `settings` is the attrs class of settings, `endpoint` makes the `Endpoint` from them. `create_is_idempotent`:
-    sending the same key twice makes one order. `binding_orders`: orders take effect at once, so live mode is a deliberate
-    switch. `find_after`: how long to wait after a lost answer before asking whether the write happened.
+    sending the same key twice makes one order. `binding_orders`: orders take effect at once, so live mode is a
+    deliberate switch. `find_after`: how long to wait after a lost answer before asking whether the write happened.
     `write_batch`: how many products, prices or balances one `push_*` call takes.
     """
 

@@ -380,7 +380,7 @@ class AmbientSpec:
 
             @hookimpl
             def transform_record(flow: str, record: Record) -> Record:
-                return attrs.evolve(record, note="Handle with care") if flow == "orders" else record
+                return evolve(record, note="Handle with care") if flow == "orders" else record
         """
 
     @_one

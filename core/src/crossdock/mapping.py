@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeVar
 
 from crossdock.errors import Gap, RecordError
-from crossdock.records import ZERO, Charge, Order
+from crossdock.records import ZERO, Charge, Order, evolve
 
 T = TypeVar("T")
 
@@ -48,8 +48,14 @@ def fail(message: str, *, path: str = "", key: str = "", gap: Gap | None = None)
     raise RecordError(message, path=path, key=key, gap=gap)
 
 
+_LARGEST = 20  # digits before the point: beyond that sums and roundings fail, and no shop has such an amount
+
+
 def decimal(value: object, path: str) -> Decimal:
-    """A number or numeric text as `Decimal`; "nothing" is 0; a float goes through its shortest text."""
+    """A number or numeric text as `Decimal`; "nothing" is 0; a float goes through its shortest text.
+
+    What is not finite, or has more than 20 digits before the point, is refused.
+    """
     if value.__class__ is str:
         if not value:
             return ZERO
@@ -65,6 +71,8 @@ def decimal(value: object, path: str) -> Decimal:
         parsed = Decimal(str(value))
     if not parsed.is_finite():
         fail(f"{path} is not a finite number: {value!r}.", path=path)
+    if parsed.adjusted() >= _LARGEST:
+        fail(f"{path} is no plausible number: {value!r}.", path=path)
     return parsed
 
 
@@ -73,12 +81,16 @@ def maybe_decimal(value: object, path: str) -> Decimal | None:
     return None if value is None or value == "" else decimal(value, path)
 
 
+_NEVER = ("0000-", "0001-")
+
+
 def utc(value: str | None, path: str, zone: tzinfo | None = None) -> datetime | None:
     """An ISO 8601 text as aware UTC time. Without an offset it is read in `zone`; without `zone` it is refused.
 
-    More than six fraction digits are cut (Extend Commerce sends up to seven).
+    More than six fraction digits are cut (Extend Commerce sends up to seven). The years 0 and 1 are "nothing": that is
+    how databases and .NET write a time that was never set.
     """
-    if not value:
+    if not value or value.startswith(_NEVER):
         return None
     text = value
     try:
@@ -94,7 +106,10 @@ def utc(value: str | None, path: str, zone: tzinfo | None = None) -> datetime | 
         if zone is None:
             fail(f"{path} has no time zone: {value!r}.", path=path)
         parsed = parsed.replace(tzinfo=zone)
-    return parsed.astimezone(UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        fail(f"{path} is no plausible time: {value!r}.", path=path)
 
 
 def one_of(table: Mapping[str, T], word: str, otherwise: T) -> T:
@@ -134,13 +149,11 @@ def total_difference(order: Order) -> Decimal:
 
 def with_rounding_line(order: Order) -> Order:
     """The order with its difference as one explicit rounding charge, so that it balances; unchanged if it does."""
-    import attrs
-
     difference = total_difference(order)
     if not difference:
         return order
     charge = Charge(key="rounding", kind="rounding", name="Rounding", total=difference)
-    return attrs.evolve(order, charges=(*order.charges, charge))
+    return evolve(order, charges=(*order.charges, charge))
 
 
 def text(value: Any) -> str:

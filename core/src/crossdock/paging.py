@@ -33,6 +33,8 @@ _PASSES = 6
 _REREADS = 3
 _UNREADABLE = (ConnectorError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 _BOUND_SLACK = timedelta(minutes=1)
+_WORTH_WAITING_FOR = 0.012
+"""A list that answers faster keeps one reader busy already; more of them only fight for the interpreter (measured)."""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -185,7 +187,7 @@ def _split(feed: ChangeFeed[W], part: _Part, answer: Answer) -> list[_Part]:
     A row that is edited meanwhile leaves its part for the end of the list and is read there: nothing is lost.
     """
     total = feed.total(answer) if feed.total else None
-    if total is None or total < feed.split_from or feed.parallel < 2:
+    if total is None or total < feed.split_from or feed.parallel < 2 or answer.seconds < _WORTH_WAITING_FOR:
         return [part]
     count = min(feed.parallel * 2, total // feed.page_size)
     ranks = [total * index // count for index in range(1, count)]
@@ -215,11 +217,12 @@ class _Read(Generic[W]):
         return next((at for at in reversed(self.times) if at is not None), None)
 
     def before(self, hi: datetime | None) -> _Read[W]:
-        """The part of the page below `hi`; an empty page ends its list."""
+        """The part of the page below `hi`; a page with nothing below it is the end."""
         if hi is None or all(at is None or at < hi for at in self.times):
             return self
         kept = [(row, at) for row, at in zip(self.rows, self.times) if at is None or at < hi]
-        return _Read(self.answer, [row for row, _ in kept], [at for _, at in kept], self.more and bool(kept))
+        times = [at for _, at in kept]
+        return _Read(self.answer, [row for row, _ in kept], times, self.more and any(times))
 
 
 @attrs.frozen(slots=True)
@@ -338,6 +341,8 @@ def _walk_part(
         start = _floor(lo, feed.granularity) if lo else _BEGINNING
         mark = _mark(feed, page, start, hot)
         if mark is None:
+            if len(page.rows) < feed.page_size:  # the readable ones vanished while the page was made
+                raise TransientError("The list changes faster than it can be read; the next run goes on from here.")
             raise PluginError("A whole page of rows has no readable change time, so the list cannot be walked on.")
         if mark > start:
             yield fresh, page.last, mark
@@ -356,14 +361,18 @@ def _mark(feed: ChangeFeed[Any], page: _Read[Any], start: datetime, hot: datetim
     """The tick from which to read on: the last row's, unless that row may have changed while the page was made.
 
     A vendor that looks up the keys of a page first and the rows afterwards shows such a row with a time far ahead of
-    its place; going on from there would skip everything between. Rows changed during the walk come again anyway.
+    its place; going on from there would skip everything between. So a row that is newer than the walk, or far newer
+    than the row before it, is not trusted. It comes again anyway.
     """
-    last = page.last
-    if last is not None and hot is not None and last >= hot:
-        cold = next((at for at in reversed(page.times) if at is not None and at < hot), None)
-        if cold is not None and _floor(cold, feed.granularity) > start:
-            last = cold
-    return _floor(last, feed.granularity) if last else None
+    times = [at for at in page.times if at is not None]
+    if not times:
+        return None
+    mark = times[-1]
+    if hot is not None and mark >= hot:
+        mark = next((at for at in reversed(times) if at < hot), mark)
+    if mark == times[-1] and len(times) > 1 and mark - times[-2] > feed.overlap / 2:
+        mark = times[-2]
+    return _floor(mark, feed.granularity)
 
 
 def _tied(feed: ChangeFeed[W], tick: datetime, done: set[tuple[str, int]]) -> Iterator[list[Row[W]]]:

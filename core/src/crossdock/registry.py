@@ -11,11 +11,11 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pluggy
@@ -39,6 +39,7 @@ from crossdock.session import (
     WebhookState,
 )
 
+T = TypeVar("T")
 CONNECTORS = "crossdock.connectors"
 PLUGINS = "crossdock.plugins"
 LOCAL_PLUGIN = "crossdock_local.py"
@@ -94,13 +95,13 @@ class Connector:
             answer = self._callers[hook](**arguments)
         except CrossdockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(hook, error) from error
         if answer is None:
             raise PluginError(f"The connector {self.name} answered None from {hook}; None never is an answer.")
         return answer
 
-    def _broken(self, hook: str, error: Exception) -> PluginError:
+    def _broken(self, hook: str, error: BaseException) -> PluginError:
         where = ""
         for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
             where = f" ({Path(frame.filename).name}, line {frame.lineno})"
@@ -115,20 +116,29 @@ class Connector:
             yield from pages
         except CrossdockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(hook, error) from error
         finally:
             if hasattr(pages, "close"):
                 pages.close()
 
     def _outcomes(self, hook: str, session: Session[Any], **items: Any) -> list[Outcome]:
-        found = self._call(hook, session=session, **items)
+        return self._listed(hook, Outcome, self._call(hook, session=session, **items))
+
+    def _listed(self, hook: str, kind: type[T], answer: Any) -> list[T]:
+        """The items of an answer; a hook may be a generator, which does its work only here."""
         try:
-            return list(found)
+            found = list(answer)
         except CrossdockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken(hook, error) from error
+        wrong = next((each for each in found if not isinstance(each, kind)), None)
+        if wrong is not None:
+            raise PluginError(
+                f"The connector {self.name} answered a {type(wrong).__name__} from {hook}, not a {kind.__name__}."
+            )
+        return found
 
     def fetch(self, stream: str, session: Session[Any], query: Query) -> Generator[Page[Any], None, None]:
         """Pages of `stream`."""
@@ -142,7 +152,7 @@ class Connector:
             yield Check(name="Connection", state="fail", detail=str(error), hint=error.hint)
         except CrossdockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._broken("verify", error) from error
 
     def push_order(self, session: Session[Any], order: Order, key: str, known: Receipt | None) -> Receipt:
@@ -151,7 +161,7 @@ class Connector:
 
     def find_order(self, session: Session[Any], key: str) -> Sequence[Receipt]:
         """See `ConnectorSpec.find_order`."""
-        return list(self._call("find_order", session=session, key=key))
+        return self._receipts("find_order", self._call("find_order", session=session, key=key))
 
     def preview_order(self, session: Session[Any], order: Order, key: str) -> Preview:
         """See `ConnectorSpec.preview_order`."""
@@ -172,7 +182,8 @@ class Connector:
 
     def find_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Sequence[Receipt]:
         """See `ConnectorSpec.find_shipment`."""
-        return list(self._call("find_shipment", session=session, shipment=shipment, order=order, key=key))
+        answer = self._call("find_shipment", session=session, shipment=shipment, order=order, key=key)
+        return self._receipts("find_shipment", answer)
 
     def push_customer(self, session: Session[Any], customer: Customer, key: str, known: Receipt | None) -> Receipt:
         """See `ConnectorSpec.push_customer`."""
@@ -193,7 +204,7 @@ class Connector:
     def check_job(self, session: Session[Any], job: str) -> list[Outcome] | StillRunning:
         """See `ConnectorSpec.check_job`."""
         answer = self._call("check_job", session=session, job=job)
-        return answer if isinstance(answer, StillRunning) else list(answer)
+        return answer if isinstance(answer, StillRunning) else self._listed("check_job", Outcome, answer)
 
     def handle_webhook(self, session: Session[Any], request: WebhookRequest) -> WebhookReply:
         """See `ConnectorSpec.handle_webhook`."""
@@ -204,6 +215,9 @@ class Connector:
         """See `ConnectorSpec.register_webhook`."""
         state: WebhookState = self._call("register_webhook", session=session, url=url, secret=secret)
         return state
+
+    def _receipts(self, hook: str, answer: Any) -> list[Receipt]:
+        return [self._receipt(each) for each in self._listed(hook, Receipt, answer)]
 
     def _receipt(self, answer: Any) -> Receipt:
         if not isinstance(answer, Receipt) or not answer.external_id:
@@ -228,10 +242,18 @@ class Ambient:
             warnings.warn(f"An ambient plugin broke in {hook}: {error}", RuntimeWarning, stacklevel=2)
 
     def ask(self, hook: str, default: Any, **arguments: Any) -> Any:
-        """Ask deciders; without an answer `default` holds. What they raise is the caller's business."""
+        """Ask deciders; without an answer `default` holds.
+
+        A `CrossdockError` that they raise is their answer; anything else is a `PluginError`.
+        """
         if not self.active:
             return default
-        answer = getattr(self._hook, hook)(**arguments)
+        try:
+            answer = getattr(self._hook, hook)(**arguments)
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise PluginError(f"An ambient plugin broke in {hook}: {type(error).__name__}: {error}") from error
         return default if answer is None else answer
 
 
@@ -246,7 +268,9 @@ class Registry:
         self.failures: list[PluginFailure] = []
         self.ambient_plugins: list[Found] = []
         self._modules: dict[str, tuple[Found, ModuleType]] = {}
+        self._registered: list[tuple[Found, Any]] = []
         self._load(local)
+        self._check_pending()
         self._connectors: dict[str, Connector] = {}
         self._build()
         self.ambient = Ambient(self._manager)
@@ -303,81 +327,109 @@ class Registry:
                 self._load_one(found, entry)
 
     def _load_one(self, found: Found, entry: EntryPoint) -> None:
-        try:
-            plugin = entry.load()
-        except BaseException as error:  # a plugin may even call sys.exit at import
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            self._fail(found, f"it cannot be imported: {type(error).__name__}: {error}")
-            return
-        self._register(found, plugin)
+        self._guard(found, lambda: self._register(found, entry.load()))
 
     def _load_local(self, path: Path) -> None:
-        found = Found(name=path.stem, distribution=str(path.name), version="local", group=PLUGINS, target=path.name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None:
-            return
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
+        found = Found(name=path.stem, distribution=path.name, version="local", group=PLUGINS, target=path.name)
+
+        def load() -> None:
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            if spec is None or spec.loader is None:
+                raise ImportError(f"{path.name} is no Python file")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = module
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[path.stem]
+                raise
+            self._register(found, module)
+
+        self._guard(found, load)
+
+    def _guard(self, found: Found, load: Callable[[], None]) -> None:
+        """Load a plugin; whatever leaves it becomes a failure with its name, and stops nothing else."""
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001  reported by name, like any plugin
+            load()
+        except _Refused as refused:
+            self._fail(found, str(refused))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit at import
             self._fail(found, f"it cannot be imported: {type(error).__name__}: {error}")
-            return
-        self._register(found, module)
 
     def _register(self, found: Found, plugin: Any) -> None:
         problem = _problem(found, plugin)
+        if not problem and found.group == CONNECTORS:
+            # Before its hooks are looked at: a plugin for another spec version may well have others.
+            problem = _info_problem(found, _info(plugin))
         if problem:
-            self._fail(found, problem)
-            return
+            raise _Refused(problem)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._manager.register(plugin, name=f"{found.group}:{found.name}")
-            self._check_pending(found, plugin)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            if self._manager.is_registered(plugin):
-                self._manager.unregister(plugin)
-            self._fail(found, str(error).splitlines()[-1] if str(error) else type(error).__name__)
-            return
-        if found.group == CONNECTORS:
-            self._modules[found.name] = (found, plugin)
-        else:
-            self.ambient_plugins.append(found)
+        except BaseException as error:
+            self._forget(plugin)
+            if isinstance(error, pluggy.PluginValidationError | ValueError):
+                raise _Refused(str(error).splitlines()[-1] if str(error) else type(error).__name__) from error
+            raise
+        self._registered.append((found, plugin))
 
-    def _check_pending(self, found: Found, plugin: Any) -> None:
+    def _forget(self, plugin: Any) -> None:
+        if self._manager.is_registered(plugin):
+            self._manager.unregister(plugin)
+
+    def _check_pending(self) -> None:
+        """Refuse misspelt hooks; only now, because an ambient plugin may add hooks that others implement."""
         known = {*CONNECTOR_HOOKS, *AMBIENT_HOOKS}
-        for name in _marked(plugin):
-            caller = getattr(self._manager.hook, name, None)
-            optional = bool(_options(plugin, name).get("optionalhook"))
-            if not optional and name not in known and (caller is None or not caller.has_spec()):
-                raise ValueError(f"it implements {name!r}, which is no hook of this core; is it misspelt?")
+        for found, plugin in self._registered:
+            strange = [
+                name
+                for name in _marked(plugin)
+                if name not in known
+                and not _options(plugin, name).get("optionalhook")
+                and not self._has_spec(_options(plugin, name).get("specname") or name)
+            ]
+            if strange:
+                self._forget(plugin)
+                self._fail(found, f"it implements {strange[0]!r}, which is no hook of this core; is it misspelt?")
+            elif found.group == CONNECTORS:
+                self._modules[found.name] = (found, plugin)
+            else:
+                self.ambient_plugins.append(found)
+
+    def _has_spec(self, name: str) -> bool:
+        caller = getattr(self._manager.hook, name, None)
+        return caller is not None and caller.has_spec()
 
     def _build(self) -> None:
         plugins = [module for _, module in self._modules.values()]
         for name, (found, module) in list(self._modules.items()):
             others = [plugin for plugin in plugins if plugin is not module]
             callers = {hook: self._manager.subset_hook_caller(hook, others) for hook in CONNECTOR_HOOKS}
+            self._connectors[name] = Connector(found, _info(module), callers, _marked(module))
+        for connector in self._connectors.values():
             try:
-                info = callers["connector_info"]()
-            except Exception as error:  # noqa: BLE001  reported by name
-                self._refuse(found, module, f"connector_info failed: {type(error).__name__}: {error}")
-                continue
-            problem = _info_problem(found, info)
-            if problem:
-                self._refuse(found, module, problem)
-                continue
-            self._connectors[name] = Connector(found, info, callers, _marked(module))
-            self._manager.hook.connector_loaded.call_historic(kwargs={"info": info})
-
-    def _refuse(self, found: Found, module: ModuleType, cause: str) -> None:
-        self._manager.unregister(module)
-        del self._modules[found.name]
-        self._fail(found, cause)
+                self._manager.hook.connector_loaded.call_historic(kwargs={"info": connector.info})
+            except Exception as error:  # noqa: BLE001  an observer that breaks stops nothing
+                warnings.warn(f"An ambient plugin broke in connector_loaded: {error}", RuntimeWarning, stacklevel=2)
 
     def _fail(self, found: Found, cause: str) -> None:
         self.failures.append(PluginFailure(found=found, cause=cause))
+
+
+class _Refused(Exception):
+    """A plugin that was looked at and must not be used; the text is the cause."""
+
+
+def _info(plugin: Any) -> Any:
+    try:
+        return plugin.connector_info()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _Refused(f"connector_info failed: {type(error).__name__}: {error}") from error
 
 
 def _entry_points() -> list[tuple[Found, EntryPoint]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -238,7 +239,8 @@ class Session(Generic[S]):
 
 def _reject(error: RecordError, row: Row[W], identify: Callable[[W], str] | None) -> RecordError:
     if not error.key and identify is not None and row.value is not None:
-        error.key = identify(row.value)
+        with contextlib.suppress(ConnectorError, ValueError, TypeError, LookupError, AttributeError):
+            error.key = identify(row.value)
     return _named(error, row.raw)
 
 
@@ -253,7 +255,7 @@ def guess_key(raw: bytes) -> str:
     """The ``id`` of a payload that does not fit its type, as text; empty when there is none."""
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return ""
     found = value.get("id") if isinstance(value, dict) else None
     return str(found) if isinstance(found, int | str) else ""

@@ -16,7 +16,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import attrs
@@ -152,7 +152,7 @@ def build(settings: type[S], values: Mapping[str, str]) -> S:
     for name in values.keys() - known.keys():
         problems[name] = f"There is no setting {name!r}; there are: {', '.join(known)}."
     for name, field in known.items():
-        text = values.get(name, "")
+        text = values.get(name, "").strip()
         if text == "":
             if field.required:
                 problems[name] = f"{field.label} ({name}) is missing."
@@ -163,7 +163,7 @@ def build(settings: type[S], values: Mapping[str, str]) -> S:
             continue
         try:
             built[name] = _parse(field, text)
-        except (ValueError, InvalidOperation):
+        except (ValueError, ArithmeticError):
             problems[name] = f"{field.label} ({name}) must be {_expected(field.kind)}."
     if problems:
         raise SettingsError(" ".join(problems.values()), problems=problems)
@@ -176,7 +176,8 @@ def _problem(field: SettingField, text: str) -> str | None:
             f"{field.label} ({field.name}) is a one-time link, not the secret behind it: "
             "open the link once, copy the secret it shows and enter that."
         )
-    if field.choices and text not in field.choices:
+    chosen = _several(text) if field.kind == "list" else (text,)
+    if field.choices and not set(chosen) <= set(field.choices):
         return f"{field.label} ({field.name}) must be one of {', '.join(field.choices)}."
     return field.check(text) if field.check else None
 
@@ -184,19 +185,30 @@ def _problem(field: SettingField, text: str) -> str | None:
 def _parse(field: SettingField, text: str) -> Any:
     match field.kind:
         case "secret":
-            return Secret(text.strip("\r\n"))
+            return Secret(text)
         case "number":
             return int(text)
         case "amount":
-            return Decimal(text)
+            return _amount(text)
         case "yes/no":
             return _boolean(text)
         case "time":
             return parse_time(text)
         case "list":
-            return tuple(part.strip() for part in text.split(",") if part.strip())
+            return _several(text)
         case _:
-            return text.strip()
+            return text
+
+
+def _several(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _amount(text: str) -> Decimal:
+    amount = Decimal(text)
+    if not amount.is_finite():
+        raise ValueError(text)
+    return amount
 
 
 def _boolean(text: str) -> bool:

@@ -1,8 +1,8 @@
 """Secrets at rest: AES-256-GCM under a key from the environment or a key file, or references resolved at use.
 
 A stored secret is ``enc:1:<key id>:<nonce and text>``; the connection's name and the field are authenticated with
-it, so a value cannot be moved to another field. ``env:NAME`` and ``file:PATH`` are kept as they are and read when a connection
-is opened.
+it, so a value cannot be moved to another field. ``env:NAME`` and ``file:PATH`` are kept as they are and read when a
+connection is opened.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Vault:
     @classmethod
     def find(cls, home: Path) -> Vault:
         """The vault of a project folder: the key from the environment, else from the key file, else none."""
-        text = os.environ.get(KEY_VARIABLE, "")
+        text = os.environ.get(KEY_VARIABLE, "").strip()
         source = KEY_VARIABLE
         path = home / KEY_FILE
         if not text and path.is_file():
-            text, source = path.read_text(), str(path)
-        text = text.strip()
+            text, source = path.read_text(errors="replace").strip(), str(path)
         if not text:
             return cls(None)
         try:
-            key = base64.urlsafe_b64decode(text)
+            # Strict: the lenient decoder would skip foreign characters and make a key of what is left.
+            key = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
         except ValueError:
             key = b""
         if len(key) != 32:
@@ -87,10 +87,10 @@ class Vault:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        raw = base64.urlsafe_b64decode(body)
         try:
+            raw = base64.urlsafe_b64decode(body)
             return AESGCM(key).decrypt(raw[:12], raw[12:], f"{connection}:{field}".encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise SettingsError(
                 f"The stored secret {field} of {connection} is damaged or belongs to another field.",
                 hint="Enter it again: crossdock connection edit",
@@ -119,10 +119,11 @@ def _from_environment(connection: str, field: str, name: str) -> str:
 
 def _from_file(connection: str, field: str, path: Path) -> str:
     try:
-        return path.read_text().rstrip("\r\n")
-    except OSError as error:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SettingsError(
-            f"The secret {field} of {connection} is in the file {path}, which cannot be read: {error.strerror}."
+            f"The secret {field} of {connection} is in the file {path}, which cannot be read: {reason}."
         ) from error
 
 

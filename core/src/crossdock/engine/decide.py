@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import attrs
 
 from crossdock.engine.bench import Bench
+from crossdock.engine.push import GAPS, SEVERAL, bind, idempotency_key
 from crossdock.engine.route import route_stored
+from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
 from crossdock.store.effects import Effect
@@ -19,6 +21,7 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
     now, store = bench.clock.now(), bench.store
     freed = 0
     with store.transaction():
+        store.database.serialize(GAPS)
         store.gaps.add(rows)
         for flow, kind, value, _ in rows:
             for gap in store.gaps.matching(flow, kind, value):
@@ -45,10 +48,13 @@ def replay(bench: Bench, numbers: Sequence[int]) -> int:
                 f"Effect {number} is {found.state}: whether it was done is not known.",
                 hint=f"crossdock push asks the target; or decide: crossdock effects resolve {number}",
             )
+    # What exists several times is looked for again, not sent again.
+    doubtful = [each for each in numbers if effect(bench, each).cause == SEVERAL]
+    certain = [each for each in numbers if each not in doubtful]
     with bench.store.transaction():
         return bench.store.effects.set_state(
-            numbers, "ready", now, when=("parked", "done", "discarded", "superseded"), message="Replayed by a person."
-        )
+            certain, "ready", now, when=("parked", "done", "discarded", "superseded"), message="Replayed by a person."
+        ) + bench.store.effects.set_state(doubtful, "in_doubt", now, when=("parked",), message="Replayed by a person.")
 
 
 def replay_group(bench: Bench, flow: str, cause: str) -> int:
@@ -58,12 +64,20 @@ def replay_group(bench: Bench, flow: str, cause: str) -> int:
 
 
 def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
-    """Give effects up for good; they come back only when their record changes."""
+    """Give effects up for good; they come back only when their record changes.
+
+    What is in doubt cannot be given up before somebody says whether it was done: its next change would be sent as if it
+    had not been.
+    """
     for number in numbers:
-        effect(bench, number)
+        if effect(bench, number).state in ("sending", "in_doubt", "submitted"):
+            raise UsageError(
+                f"Effect {number} is {effect(bench, number).state}: whether it was done is not known.",
+                hint=f"Say it first: crossdock effects resolve {number}",
+            )
     with bench.store.transaction():
         return bench.store.effects.set_state(
-            numbers, "discarded", bench.clock.now(), when=("planned", "awaiting", "ready", "parked", "in_doubt"),
+            numbers, "discarded", bench.clock.now(), when=("planned", "awaiting", "ready", "parked"),
             message=reason or "Discarded by a person.",
         )  # fmt: skip
 
@@ -71,8 +85,13 @@ def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
 def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = False) -> Effect:
     """A person says whether an effect in doubt was done: under `external_id`, or not at all (`absent`)."""
     found = effect(bench, number)
+    if found.state == "parked" and found.cause == SEVERAL:
+        replay(bench, [number])
+        found = effect(bench, number)
     if found.state != "in_doubt":
         raise UsageError(f"Effect {number} is {found.state}, not in doubt.", hint=f"crossdock effects show {number}")
+    if absent == bool(external_id):
+        raise UsageError("Say either under which id it exists, or that it is absent.")
     now, store = bench.clock.now(), bench.store
     with store.transaction():
         if absent:
@@ -81,7 +100,7 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
             )
         else:
             store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
-            store.records.bind(Bound(found.source, found.stream, found.key, found.target, external_id, ""), now)
+            bind(bench, Bound(found.source, found.stream, found.key, found.target, external_id, ""))
         store.journal.event("effect resolved", str(number), "absent" if absent else external_id, now)
     return effect(bench, number)
 
@@ -99,9 +118,6 @@ def approve(bench: Bench, number: int) -> Effect:
 
 
 def _approval(bench: Bench, found: Effect) -> str:
-    from crossdock.engine.push import idempotency_key
-    from crossdock.engine.translate import translate
-
     target = bench.open(found.target)
     if not target.connector.can("preview_order") or found.stream != "orders":
         return found.wanted

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
 from crossdock.engine.route import route
@@ -16,16 +17,14 @@ from crossdock.errors import (
     AccessError,
     ConnectorError,
     CrossdockError,
-    LeaseLostError,
     PluginError,
     RecordError,
     StoreError,
     UsageError,
 )
-from crossdock.records import RECORD_TYPES, fingerprint, to_document
+from crossdock.records import RECORD_TYPES, fingerprint, from_document, to_document
 from crossdock.session import ByKeys, Page, Query, Since
-from crossdock.store.config import FlowRow
-from crossdock.store.database import stamp
+from crossdock.store.database import clean, stamp
 from crossdock.store.leases import Lease
 from crossdock.store.records import Prepared
 
@@ -125,50 +124,55 @@ class _Pull:
         self.report = report
         self.counts = Counts()
         self.number = 0
-        self.flows: list[FlowRow] = []
+        self.start: datetime | None = None
         self.parked_before = False
         self._kind = RECORD_TYPES[stream]
 
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
         bench, name = self.bench, self.opened.name
+        bench.store.journal.bury(name, self.stream, bench.clock.now())
         self.number = bench.store.journal.begin("pull", bench.clock.now(), connection=name, stream=self.stream)
-        self.flows = [
-            flow for flow in bench.store.config.flows()
-            if flow.source == name and flow.stream == self.stream and flow.mode != "paused"
-        ]  # fmt: skip
+        self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
         self.parked_before = bench.store.records.any_parked(name, self.stream)
         state = "done"
         error: CrossdockError | None = None
         calls = self.opened.session.http.count
         try:
-            self._pages(self._query(keys, full, since), moving=not keys and not dry_run, dry_run=dry_run)
+            query, moving = self._query(keys, full, since)
+            self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
             if bench.clock.stopping:
                 state = "stopped"
-        except LeaseLostError as lost:
-            state, error = "failed", lost
         except AccessError as denied:
             pause_connection(bench, name, denied)
             state, error = "failed", denied
         except CrossdockError as failed:
             state, error = "failed", failed
+        except BaseException as broken:
+            with contextlib.suppress(StoreError):
+                text = f"It was broken off: {type(broken).__name__}: {broken}"
+                bench.store.journal.end(self.number, "failed", self.counts.as_dict(), text, bench.clock.now())
+            raise
         self.counts.requests = self.opened.session.http.count - calls
         self.opened.flush()
         message = describe(error) if isinstance(error, ConnectorError) else str(error or "")
         bench.store.journal.end(self.number, state, self.counts.as_dict(), message, bench.clock.now())
         return Pulled(self.number, state, self.counts, error)
 
-    def _query(self, keys: Sequence[str], full: bool, since: datetime | None) -> Query:
+    def _query(self, keys: Sequence[str], full: bool, since: datetime | None) -> tuple[Query, bool]:
+        """What to ask for, and whether it may move the bookmark."""
         if keys:
-            return ByKeys(tuple(keys))
-        start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
+            return ByKeys(tuple(keys)), False
+        bookmark = self.bench.store.records.bookmark(self.opened.name, self.stream)
         if since is not None:
-            return Since(None, None, max(since, start) if start else since)
-        cursor = None if full else self.bench.store.records.bookmark(self.opened.name, self.stream)
-        return Since(cursor, None, start)
+            # A bookmark that exists stays: what lies between it and `since` would be lost.
+            return Since(None, None, max(since, self.start) if self.start else since), bookmark is None
+        return Since(None if full else bookmark, None, self.start), True
 
     def _pages(self, query: Query, *, moving: bool, dry_run: bool) -> None:
         with contextlib.closing(self.opened.connector.fetch(self.stream, self.opened.session, query)) as pages:
             for page in pages:
+                if not isinstance(page, Page):
+                    raise PluginError(f"{self.opened.connector.name} answered a {type(page).__name__}, not a Page.")
                 self._page(page, moving=moving, dry_run=dry_run)
                 if self.report:
                     self.report(self.counts.as_dict())
@@ -178,14 +182,14 @@ class _Pull:
     def _page(self, page: Page[Any], *, moving: bool, dry_run: bool) -> None:
         bench, name, records = self.bench, self.opened.name, self.bench.store.records
         before = attrs.evolve(self.counts, skipped=dict(self.counts.skipped))
-        prepared, parked = self._prepare(page)
-        self.counts.pages += 1
         try:
+            prepared, parked = self._prepare(page)
+            self.counts.pages += 1
             with bench.store.transaction():
                 now = bench.clock.now()
                 if not dry_run:
                     bench.store.leases.check(self.lease, now, LEASE)
-                fresh = self._sort(prepared)
+                fresh = self._sort(prepared, dry_run=dry_run)
                 self.counts.parked += len(parked)
                 if not self.counts.balanced:
                     raise PluginError(
@@ -202,7 +206,8 @@ class _Pull:
                     records.unpark(name, self.stream, [row.key for row in prepared])
                 if parked:
                     records.park(name, self.stream, parked, self.number, now)
-                for flow in self.flows:
+                    self.parked_before = True
+                for flow in bench.store.config.flows_of(name, self.stream) if fresh else ():
                     self.counts.effects += route(bench, flow, fresh)
                 if moving and page.cursor is not None:
                     records.set_bookmark(name, self.stream, page.cursor, now)
@@ -215,13 +220,18 @@ class _Pull:
         bench.ambient.tell("page_kept", connection=name, stream=self.stream, counts=self.counts.as_dict())
 
     def _prepare(self, page: Page[Any]) -> tuple[list[Prepared], list[RecordError]]:
-        """Documents and fingerprints of a page; a record that cannot be kept is parked, the last of twins wins."""
+        """Documents and fingerprints of a page; a record that cannot be kept is parked, the newer of twins wins."""
         counts, kind = self.counts, self._kind
         seen = len(page.records) + len(page.rejects) + sum(page.skipped.values())
         counts.seen += seen if page.seen is None else page.seen
         for reason, number in page.skipped.items():
             counts.skip(reason, number)
         payloads: Sequence[bytes] = page.payloads or (b"",) * len(page.records)
+        if len(payloads) != len(page.records):
+            raise PluginError(
+                f"{self.opened.connector.name} answered a page of {self.stream} with {len(page.records)} records, but "
+                f"{len(payloads)} payloads."
+            )
         parked = list(page.rejects)
         prepared: dict[str, Prepared] = {}
         for record, payload in zip(page.records, payloads, strict=True):
@@ -229,35 +239,48 @@ class _Pull:
                 raise PluginError(
                     f"{self.opened.connector.name} answered a {type(record).__name__} in the stream {self.stream}."
                 )
+            if self.start is not None and record.placed_at is not None and record.placed_at < self.start:
+                counts.skip("before order start")
+                continue
             try:
                 document = to_document(record)
-            except (TypeError, ValueError, UnicodeError) as error:
+                if b"\\u0000" in document:
+                    document, record = _without_nul(self.stream, document)
+            except (TypeError, ValueError, ArithmeticError, RecursionError, msgspec.MsgspecError) as error:
                 parked.append(
                     RecordError(f"It cannot be kept: {error}.", key=record.key, path="extras", payload=payload)
                 )
                 continue
-            at = record.updated_at
-            if record.key in prepared:
+            if not record.key:
+                raise PluginError(f"{self.opened.connector.name} answered a record of {self.stream} without a key.")
+            at = record.updated_at or getattr(record, "as_of", None)
+            twin = prepared.get(record.key)
+            if twin is not None:
                 counts.skip("repeated in the page")
+                if at and twin.updated_at > stamp(at):
+                    continue
             prepared[record.key] = Prepared(
-                record.key, record.ref, fingerprint(kind, document), stamp(at) if at else "", document.decode(), record,
-                payload,
+                record.key, record.ref, fingerprint(record, document), stamp(at) if at else "", document.decode(),
+                record, payload,
             )  # fmt: skip
         return list(prepared.values()), parked
 
-    def _sort(self, prepared: Sequence[Prepared]) -> list[Prepared]:
+    def _sort(self, prepared: Sequence[Prepared], *, dry_run: bool) -> list[Prepared]:
         """New and changed records; unchanged and outdated ones are only counted."""
         if not prepared:
             return []
         counts = self.counts
         known = self.bench.store.records.known(self.opened.name, self.stream, [row.key for row in prepared])
         fresh: list[Prepared] = []
+        touched: list[Prepared] = []
         for row in prepared:
             stored = known.get(row.key)
             if stored is None:
                 counts.new += 1
             elif stored[0] == row.fingerprint:
                 counts.unchanged += 1
+                if row.record.updated_at and row.updated_at > stored[1]:
+                    touched.append(row)
                 continue
             elif row.updated_at and stored[1] > row.updated_at:
                 counts.skip("older than the stored one")
@@ -265,4 +288,22 @@ class _Pull:
             else:
                 counts.changed += 1
             fresh.append(row)
+        if touched and not dry_run:
+            self.bench.store.records.touch(self.opened.name, self.stream, touched)
         return fresh
+
+
+def _without_nul(stream: str, document: bytes) -> tuple[bytes, Any]:
+    """A document without NUL characters, which PostgreSQL keeps neither in text nor in JSON."""
+    record = from_document(stream, msgspec.json.encode(_cleaned(msgspec.json.decode(document))))
+    return to_document(record), record
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    if isinstance(value, dict):
+        return {clean(name): _cleaned(each) for name, each in value.items()}
+    return value

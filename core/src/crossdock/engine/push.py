@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
 from crossdock.engine.route import DEAD, REPEATABLE, published_stock
@@ -20,7 +22,6 @@ from crossdock.errors import (
     ConnectorError,
     CrossdockError,
     Gap,
-    LeaseLostError,
     OutcomeUnknownError,
     RecordError,
     StoreError,
@@ -29,17 +30,21 @@ from crossdock.errors import (
     UsageError,
 )
 from crossdock.http.client import Marker, delivery
-from crossdock.records import Order, Shipment, to_document
+from crossdock.records import Order, Shipment, from_document, to_document
 from crossdock.session import Outcome, Receipt, StillRunning
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
 from crossdock.store.effects import Effect
 from crossdock.store.leases import is_dead
-from crossdock.store.records import Bound, cause_of
+from crossdock.store.records import Bound, Stored, cause_of
 
 _FIRST_BACKOFF = 5.0
 _LONGEST_BACKOFF = 3600.0
+_ENOUGH = 5  # transient errors in a row that tell of a system in trouble and not of a bad moment
 BATCHED = ("product", "price", "balance")
+SEVERAL = "exists several times"
+GAPS = "gaps"
+_BINDINGS = "bindings"
 
 
 @attrs.define
@@ -83,6 +88,10 @@ def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), rep
             f"The flow {flow.name} is in {flow.mode} mode, nothing is sent.",
             hint=f"See what it would do: crossdock flow show {flow.name}; then: crossdock flow live {flow.name}",
         )
+    if flow.options.dry_run:
+        raise UsageError(
+            f"The flow {flow.name} runs dry, nothing is sent.", hint=f"Switch dry_run off in the flow {flow.name}."
+        )
     return _Push(bench, flow, report).run(patience)
 
 
@@ -92,6 +101,24 @@ def idempotency_key(effect: Effect) -> str:
     It is the source connection and the record's key there, so it survives a flow that is renamed or made again.
     """
     return f"{effect.source}-{effect.key}"
+
+
+def bind(bench: Bench, bound: Bound) -> None:
+    """Keep where a record exists, and wake what waited to know it; inside a transaction.
+
+    Shipments of an order may be read before the order's own answer is kept: they were set aside and go on now.
+    """
+    store, now = bench.store, bench.clock.now()
+    store.records.bind(bound, now)
+    if bound.stream != "orders":
+        return
+    for flow in store.config.flows():
+        if flow.stream == "shipments" and flow.source == bound.connection and flow.target == bound.source:
+            store.database.serialize(_BINDINGS)
+            store.effects.wake(flow.name, bound.external_id, now)
+
+
+_Told = tuple[Effect, str, Receipt | None]
 
 
 class _Push:
@@ -106,6 +133,9 @@ class _Push:
         self.number = 0
         self.tables: Tables = {}
         self.error: CrossdockError | None = None
+        self._held_until: datetime | None = None
+        self._troubles = 0
+        self._under_way: dict[int, tuple[int, Marker]] = {}
         self._lock = threading.Lock()
         self._dice = random.Random()  # noqa: S311  jitter, not cryptography
 
@@ -114,7 +144,6 @@ class _Push:
     def run(self, patience: timedelta) -> Pushed:
         bench, flow, store = self.bench, self.flow, self.bench.store
         self.number = store.journal.begin("push", bench.clock.now(), connection=flow.target, flow=flow.name)
-        self.tables = store.gaps.tables(flow.name)
         calls = self.opened.session.http.count
         stop = threading.Event()
         threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True).start()
@@ -128,13 +157,18 @@ class _Push:
                     state = "failed"
                     break
                 due = unstamp(self._next())
-                if due is None or due > deadline:
+                if due is None or due > deadline or not store.config.is_live(flow.name):
                     break
                 bench.clock.sleep(max((due - bench.clock.now()).total_seconds(), 0.01))
             else:
                 state = "stopped"
         except CrossdockError as error:
             self.error, state = error, "failed"
+        except BaseException as broken:
+            with contextlib.suppress(StoreError):
+                text = f"It was broken off: {type(broken).__name__}: {broken}"
+                store.journal.end(self.number, "failed", self.counts.as_dict(), text, bench.clock.now())
+            raise
         finally:
             stop.set()
         self.counts.requests = self.opened.session.http.count - calls
@@ -150,17 +184,55 @@ class _Push:
 
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(HEARTBEAT):
-            try:
-                self.bench.store.effects.renew(self.bench.owner, self.bench.clock.now(), LEASE)
-            except StoreError:
-                return
+            with contextlib.suppress(StoreError):
+                self._renew()
+
+    def _renew(self) -> None:
+        """Extend the leases of what is under way, and with them the time until which it may be sent."""
+        with self._lock:
+            under_way = dict(self._under_way)
+        if not under_way:
+            return
+        now = self.bench.clock.now()
+        claimed = {number: attempts for number, (attempts, _) in under_way.items()}
+        for number in self.bench.store.effects.renew(claimed, self.bench.owner, now, LEASE):
+            under_way[number][1].until = now + LEASE
+
+    def _take(self, effects: Sequence[Effect]) -> None:
+        with self._lock:
+            for effect in effects:
+                self._under_way[effect.id] = (effect.attempts, Marker(unstamp(effect.lease_until)))
+
+    def _drop(self, effects: Sequence[Effect]) -> None:
+        with self._lock:
+            for effect in effects:
+                self._under_way.pop(effect.id, None)
+
+    def _marker(self, effects: Sequence[Effect]) -> Marker:
+        """The marker of effects that leave together; leases that are half over are renewed first."""
+        now = self.bench.clock.now()
+        markers = [self._under_way[effect.id][1] for effect in effects]
+        if any(marker.until is not None and marker.until - now < LEASE / 2 for marker in markers):
+            self._renew()
+        if len(markers) == 1:
+            return markers[0]
+        return Marker(min((marker.until for marker in markers if marker.until is not None), default=None))
 
     def _recover(self) -> None:
         """What dead or silent workers left behind as *sending*."""
-        effects = self.bench.store.effects
-        dead = [owner for owner in effects.owners() if is_dead(owner)]
+        effects, name = self.bench.store.effects, self.flow.name
+        dead = [owner for owner in effects.owners(name) if is_dead(owner)]
+        repeatable = (*REPEATABLE, "order") if self.opened.connector.info.create_is_idempotent else REPEATABLE
         with self.bench.store.transaction():
-            effects.recover(dead, self.bench.clock.now(), self._quiet(), REPEATABLE)
+            effects.recover(name, dead, self.bench.clock.now(), self._quiet(), repeatable)
+
+    def _repeats(self, effect: Effect) -> bool:
+        """Whether sending an effect twice is doing it once, so that a lost answer needs no question."""
+        if effect.operation in REPEATABLE:
+            return True
+        if effect.operation != "order":
+            return False
+        return self.opened.connector.info.create_is_idempotent or self._known(effect) is not None
 
     def _quiet(self) -> timedelta:
         override = self.bench.find_after
@@ -168,6 +240,8 @@ class _Push:
 
     def _round(self) -> None:
         """Everything that is due now: jobs, doubts, then what is ready."""
+        self.tables = self.bench.store.gaps.tables(self.flow.name)
+        self._held_until = None
         self._ask_jobs()
         info = self.opened.connector.info
         with ThreadPoolExecutor(info.push_concurrency, thread_name_prefix=f"push-{self.flow.name}") as pool:
@@ -189,18 +263,21 @@ class _Push:
                         each.result()
                     if self.report:
                         self.report(self.counts.as_dict())
-                if self.error is not None or self.bench.clock.stopping:
+                if self.error is not None or self._held_until is not None or self.bench.clock.stopping:
                     more = False
 
     def _claim_jobs(self, count: int) -> list[tuple[Any, ...]]:
         bench, batch = self.bench, self.opened.connector.info.write_batch
         batched = self._batched
         with bench.store.transaction():
+            if not bench.store.config.is_live(self.flow.name):
+                return []
             claimed = bench.store.effects.claim(
                 self.flow.name, batch if batched else count, bench.owner, bench.clock.now(), LEASE
             )
         if not claimed:
             return []
+        self._take(claimed)
         return [(self._deliver_batch, claimed)] if batched else [(self._deliver, effect) for effect in claimed]
 
     @property
@@ -209,18 +286,23 @@ class _Push:
 
     def _claim_doubts(self) -> list[Effect]:
         with self.bench.store.transaction():
-            return self.bench.store.effects.claim_doubtful(
+            claimed = self.bench.store.effects.claim_doubtful(
                 self.flow.name, 200, self.bench.owner, self.bench.clock.now(), LEASE
             )
+        self._take(claimed)
+        return claimed
 
     def _guarded(self, work: Any, item: Any) -> None:
         try:
             work(item)
-        except LeaseLostError:
-            return
         except CrossdockError as error:
-            with self._lock:
-                self.error = self.error or error
+            self._fail(error)
+        finally:
+            self._drop(item if isinstance(item, list) else [item])
+
+    def _fail(self, error: CrossdockError) -> None:
+        with self._lock:
+            self.error = self.error or error
 
     def _count(self, state: str, number: int = 1) -> None:
         with self._lock:
@@ -230,10 +312,9 @@ class _Push:
 
     def _deliver(self, effect: Effect) -> None:
         """Send one claimed effect and settle it, whatever happens."""
-        if self.error is not None:
-            self._postpone(effect, None, "The push ended before its turn.")
+        if self._not_now([effect]):
             return
-        marker = Marker(unstamp(effect.lease_until))
+        marker = self._marker([effect])
         token = delivery.set(marker)
         try:
             self._send(effect)
@@ -242,14 +323,24 @@ class _Push:
                 error = OutcomeUnknownError(f"It was accepted, but the answer could not be used: {error}")
             self._failed(effect, error)
         except CrossdockError as error:
-            # A connector that breaks may have sent already: the ledger asks before it sends again.
-            if marker.accepted or self.opened.connector.can(self._find_hook):
-                self._doubt(effect, str(error))
+            # A connector that breaks may have sent already: then the ledger asks before it sends again.
+            if marker.wrote and not self._repeats(effect):
+                self._doubt(effect, str(error), forever=not self.opened.connector.can(self._find_hook))
             else:
                 self._park(effect, cause_of(error), str(error), "", None)
             raise
         finally:
             delivery.reset(token)
+
+    def _not_now(self, effects: Sequence[Effect]) -> bool:
+        """Give effects back that were claimed before the push came to a stop."""
+        if self.error is not None:
+            self._postpone(effects, None, "The push ended before its turn.")
+        elif self._held_until is not None:
+            self._postpone(effects, self._held_until, "The target asked to wait, or was in trouble, before its turn.")
+        else:
+            return False
+        return True
 
     def _send(self, effect: Effect) -> None:
         record = self._record(effect)
@@ -292,7 +383,7 @@ class _Push:
         origins = records.origins(effect.source, "orders", [shipment.order_key]).get(shipment.order_key, [])
         bound = next((each for each in origins if each.source == effect.target), None)
         if bound is None:
-            self._supersede(effect, f"Its order {shipment.order_key} did not come from {effect.target}.")
+            self._set_aside(effect, shipment)
             return None
         stored = records.get(effect.target, "orders", bound.source_key)
         if stored is None:
@@ -302,6 +393,20 @@ class _Push:
             )
         order: Order = stored.record
         return order
+
+    def _set_aside(self, effect: Effect, shipment: Shipment) -> None:
+        """A shipment of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
+        store, now = self.bench.store, self.bench.clock.now()
+        with store.transaction():
+            store.database.serialize(_BINDINGS)
+            origins = store.records.origins(effect.source, "orders", [shipment.order_key])
+            known = any(bound.source == effect.target for bounds in origins.values() for bound in bounds)
+            if known and effect.state == "sending":
+                store.effects.ready_again(effect, None, "Its order became known.", self.number, now)
+            else:
+                text = f"Its order {shipment.order_key} did not come from {effect.target}."
+                store.effects.supersede(effect, text, self.number, now)
+        self._count("postponed" if known else "superseded")
 
     def _waits_for_approval(self, effect: Effect, order: Order, key: str) -> bool:
         limit = self.flow.options.approve_above
@@ -326,32 +431,37 @@ class _Push:
 
     def _resolve(self, effect: Effect) -> None:
         """An effect in doubt: ask the target; absent means it may be sent, present means it is done."""
-        if self.error is not None:
+        if self.error is not None or self._held_until is not None:
+            self.bench.store.effects.let_go(effect)
+            return
+        if self._repeats(effect):
+            self._postpone([effect], None, "Doing it twice is doing it once, so it is sent again.")
             return
         if not self.opened.connector.can(self._find_hook):
             self._doubt(effect, f"{effect.target} cannot be asked; a person decides.", forever=True)
             return
-        if self._known(effect) is not None:
-            self._postpone(effect, None, "It exists; the update sets absolute values and is sent again.")
-            return
         try:
             found = self._find(effect)
         except AccessError as error:
-            self._failed(effect, error)
+            self.bench.store.effects.let_go(effect)
+            pause_connection(self.bench, self.flow.target, error)
+            self._fail(error)
             return
         except ConnectorError as error:
             self._doubt(effect, f"It could not be asked for: {describe(error)}", wait=self._backoff(effect, error))
             return
+        except CrossdockError:
+            self.bench.store.effects.let_go(effect)
+            raise
         if found is None:
             return
         if not found:
-            self._postpone(effect, None, "It was looked for and is not there, so it is sent again.")
+            self._postpone([effect], None, "It was looked for and is not there, so it is sent again.")
         elif len(found) == 1:
             self._done(effect, found[0], None, "It was found after the answer had been lost.")
-            self._wake_shipments(found[0].external_id)
         else:
             ids = ", ".join(receipt.number or receipt.external_id for receipt in found)
-            self._park(effect, "exists several times", f"{effect.target} has it {len(found)} times: {ids}.", "", None)
+            self._park(effect, SEVERAL, f"{effect.target} has it {len(found)} times: {ids}.", "", None)
 
     def _find(self, effect: Effect) -> Sequence[Receipt] | None:
         key, session, connector = idempotency_key(effect), self.opened.session, self.opened.connector
@@ -361,26 +471,16 @@ class _Push:
         order = self._order_of(effect, shipment) if shipment is not None else None
         return None if order is None else connector.find_shipment(session, shipment, order, key)
 
-    def _wake_shipments(self, external_id: str) -> None:
-        """Shipments that came before the binding was known."""
-        store = self.bench.store
-        for flow in store.config.flows():
-            if flow.stream == "shipments" and flow.source == self.flow.target and flow.target == self.flow.source:
-                waiting = store.effects.find(flow=flow.name, states=("superseded",), limit=100_000)
-                ids = [each.id for each in waiting if each.ref == external_id]
-                store.effects.set_state(ids, "ready", self.bench.clock.now(), when=("superseded",))
-
     # -- many records at a time --------------------------------------------------------------------
 
     def _deliver_batch(self, claimed: list[Effect]) -> None:
         """Send claimed effects of one kind in one call; a batch that fails as a whole is taken apart."""
-        if self.error is not None:
-            for effect in claimed:
-                self._postpone(effect, None, "The push ended before its turn.")
+        if self._not_now(claimed):
             return
         items = self._items(claimed)
         if not items:
             return
+        token = delivery.set(self._marker([effect for effect, _ in items]))
         try:
             outcomes = self._push_many([record for _, record in items])
         except RecordError as error:
@@ -391,14 +491,28 @@ class _Push:
                 self._deliver_batch([effect])
             return
         except ConnectorError as error:
-            for effect, _ in items:
-                self._failed(effect, error)
+            self._failed_batch([effect for effect, _ in items], error)
             return
         except CrossdockError as error:
             for effect, _ in items:
                 self._park(effect, cause_of(error), str(error), "", None)
-            raise
+            self._fail(error)
+            return
+        finally:
+            delivery.reset(token)
         self._settle_batch(items, outcomes)
+
+    def _failed_batch(self, effects: Sequence[Effect], error: ConnectorError) -> None:
+        """Settle what failed together so that it stays together: a batch that waits is one batch again."""
+        if isinstance(error, UnsupportedError):
+            for effect in effects:
+                self._failed(effect, error)
+        elif isinstance(error, AccessError):
+            pause_connection(self.bench, self.flow.target, error)
+            self._fail(error)
+            self._postpone(effects, None, describe(error))
+        else:
+            self._wait_after(effects, max(effects, key=lambda effect: effect.attempts), error)
 
     def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
         store, flow = self.bench.store, self.flow
@@ -406,7 +520,7 @@ class _Push:
             current: dict[str, Any] = dict(published_stock(self.bench, flow, [effect.key for effect in claimed]))
         else:
             found = store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed])
-            current = {key: stored.record for key, stored in found.items()}
+            current = dict(found)
         items = []
         for effect in claimed:
             record = current.get(effect.key)
@@ -414,9 +528,13 @@ class _Push:
                 self._supersede(effect, "Its record is no longer in the store.")
                 continue
             try:
+                record = record.record if isinstance(record, Stored) else record
                 items.append((effect, translate(self.bench, flow, self.tables, record)))
             except ConnectorError as error:
                 self._failed(effect, error)
+            except CrossdockError as error:
+                self._park(effect, cause_of(error), str(error), "", None)
+                self._fail(error)
         return items
 
     def _push_many(self, records: Sequence[Any]) -> list[Outcome]:
@@ -429,89 +547,132 @@ class _Push:
 
     def _settle_batch(self, items: Sequence[tuple[Effect, Any]], outcomes: Sequence[Outcome]) -> None:
         by_key = {outcome.key: outcome for outcome in outcomes}
+        told: list[_Told] = []
         with self.bench.store.transaction():
             for effect, record in items:
                 outcome = by_key.get(record.key)
                 if outcome is None:
-                    self._park(
-                        effect, "no outcome", f"{self.opened.connector.name} answered no outcome for it.", "", None
-                    )
+                    text = f"{self.opened.connector.name} answered no outcome for it."
+                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
                 else:
-                    self._settle_outcome(effect, record, outcome)
+                    told.append(self._keep_outcome(effect, to_document(record).decode(), outcome))
+        self._troubles = 0
+        self._tell_all(told)
 
-    def _settle_outcome(self, effect: Effect, record: Any, outcome: Outcome) -> None:
+    def _keep_outcome(self, effect: Effect, document: str | None, outcome: Outcome) -> _Told:
         now = self.bench.clock.now()
         if outcome.state == "done":
             receipt = Receipt(external_id=outcome.external_id or effect.key, note=outcome.message)
-            self._done(effect, receipt, to_document(record).decode() if record else None, outcome.message)
-        elif outcome.state == "submitted":
-            self.bench.store.effects.submitted(effect, outcome.job, now + timedelta(seconds=30), self.number, now)
-            self._count("submitted")
-        else:
-            self._failed(effect, RecordError(outcome.message or "The vendor refused it.", path=outcome.path,
-                                             gap=outcome.gap))  # fmt: skip
+            bound = bool(outcome.external_id) and effect.operation == "product"
+            return self._keep_done(effect, receipt, document, outcome.message, bound=bound)
+        if outcome.state == "submitted" and outcome.job:
+            until = now + timedelta(seconds=30)
+            self.bench.store.effects.submitted(effect, outcome.job, document, until, self.number, now)
+            return effect, "submitted", None
+        if outcome.state == "rejected":
+            error = RecordError(outcome.message or "The vendor refused it.", path=outcome.path, gap=outcome.gap)
+            return self._keep_parked(effect, cause_of(error), describe(error), error.path, error.gap)
+        text = f"{self.opened.connector.name} answered the state {outcome.state!r} with the job {outcome.job!r} for it."
+        return self._keep_parked(effect, "unusable outcome", text, "", None)
 
     def _ask_jobs(self) -> None:
         """Import jobs of the vendor whose time to be asked has come."""
-        for job, effects in self.bench.store.effects.jobs(self.flow.name, self.bench.clock.now()).items():
+        effects = self.bench.store.effects
+        for job, submitted in effects.jobs(self.flow.name, self.bench.clock.now()).items():
             try:
                 answer = self.opened.connector.check_job(self.opened.session, job)
+            except (RecordError, UnsupportedError) as error:
+                for effect in submitted:
+                    self._park(effect, cause_of(error), describe(error), "", None)
+                continue
             except ConnectorError as error:
-                for effect in effects:
-                    self._failed(effect, error)
+                # The job itself may be fine: what was submitted is asked for later and not submitted again.
+                wait = self._backoff(submitted[0], error)
+                if isinstance(error, AccessError):
+                    pause_connection(self.bench, self.flow.target, error)
+                    self._fail(error)
+                self._ask_later(submitted, wait, describe(error))
+                continue
+            except CrossdockError as error:
+                self._ask_later(submitted, timedelta(seconds=_FIRST_BACKOFF * 12), str(error))
+                self._fail(error)
                 continue
             if isinstance(answer, StillRunning):
-                now = self.bench.clock.now()
-                for effect in effects:
-                    until = now + timedelta(seconds=answer.wait)
-                    self.bench.store.effects.submitted(effect, job, until, self.number, now)
-                continue
-            by_key = {outcome.key: outcome for outcome in answer}
-            for effect in effects:
-                outcome = by_key.get(effect.key)
+                self._ask_later(submitted, timedelta(seconds=answer.wait), "")
+            else:
+                self._settle_job(job, submitted, answer)
+
+    def _ask_later(self, submitted: Sequence[Effect], wait: timedelta, message: str) -> None:
+        until = self.bench.clock.now() + wait
+        with self.bench.store.transaction():
+            for effect in submitted:
+                self.bench.store.effects.ask_later(effect, until, message)
+
+    def _settle_job(self, job: str, submitted: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
+        by_key = {outcome.key: outcome for outcome in outcomes}
+        told: list[_Told] = []
+        with self.bench.store.transaction():
+            for effect in submitted:
+                document = self.bench.store.effects.sent_document(effect.id)
+                # The report names the key that was handed in: the mapping tables may have made another of ours.
+                key = from_document(effect.stream, document).key if document else effect.key
+                outcome = by_key.get(key)
                 if outcome is None:
-                    self._park(effect, "no outcome", f"The report of job {job} does not name it.", "", None)
+                    text = f"The report of job {job} does not name it."
+                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
                 else:
-                    self._settle_outcome(effect, None, outcome)
+                    told.append(self._keep_outcome(effect, document, outcome))
+        self._tell_all(told)
 
     # -- settling ----------------------------------------------------------------------------------
 
     def _done(self, effect: Effect, receipt: Receipt, document: str | None, message: str = "") -> None:
-        store, now = self.bench.store, self.bench.clock.now()
-        with store.transaction():
-            store.effects.done(
-                effect, receipt.external_id, receipt.number, document, self.number, now, message or receipt.note
+        with self.bench.store.transaction():
+            told = self._keep_done(effect, receipt, document, message, bound=True)
+        self._troubles = 0
+        self._tell_all([told])
+
+    def _keep_done(self, effect: Effect, receipt: Receipt, document: str | None, message: str, *, bound: bool) -> _Told:
+        now = self.bench.clock.now()
+        self.bench.store.effects.done(
+            effect, receipt.external_id, receipt.number, document, self.number, now, message or receipt.note
+        )
+        if bound:
+            bind(
+                self.bench,
+                Bound(effect.source, effect.stream, effect.key, effect.target, receipt.external_id, receipt.number),
             )
-            if effect.operation not in BATCHED:
-                store.records.bind(
-                    Bound(effect.source, effect.stream, effect.key, effect.target, receipt.external_id, receipt.number),
-                    now,
-                )
-        self._count("done")
-        self._tell(effect, "done", receipt)
+        return effect, "done", receipt
 
     def _failed(self, effect: Effect, error: ConnectorError) -> None:
         """Settle by what has to happen next."""
         text = describe(error)
         if isinstance(error, AccessError):
             pause_connection(self.bench, self.flow.target, error)
-            self._postpone(effect, None, text)
-            with self._lock:
-                self.error = self.error or error
-        elif isinstance(error, OutcomeUnknownError):
-            info = self.opened.connector.info
-            if info.create_is_idempotent or self._known(effect) is not None or effect.operation in REPEATABLE:
-                self._postpone(effect, self._backoff(effect, None), text)
-            else:
-                self._doubt(effect, text, forever=not self.opened.connector.can(self._find_hook))
-        elif isinstance(error, TransientError):
-            self._postpone(effect, self._backoff(effect, error), text)
-        elif isinstance(error, UnsupportedError):
-            self._park(effect, cause_of(error), text, "", None)
+            self._fail(error)
+            self._postpone([effect], None, text)
+        elif isinstance(error, OutcomeUnknownError) and not self._repeats(effect):
+            self._doubt(effect, text, forever=not self.opened.connector.can(self._find_hook))
+        elif isinstance(error, OutcomeUnknownError | TransientError):
+            self._wait_after([effect], effect, error)
+        elif isinstance(error, RecordError):
+            self._park(effect, cause_of(error), text, error.path, error.gap)
         else:
-            gap = error.gap if isinstance(error, RecordError) else None
-            path = error.path if isinstance(error, RecordError) else ""
-            self._park(effect, cause_of(error), text, path, gap)
+            self._park(effect, cause_of(error), text, "", None)
+
+    def _wait_after(self, effects: Sequence[Effect], first: Effect, error: ConnectorError) -> None:
+        """Postpone after passing trouble; what the vendor asked for, or trouble that lasts, holds the whole flow."""
+        wait = self._backoff(first, error)
+        until = self.bench.clock.now() + wait
+        self._postpone(effects, until, describe(error))
+        with self._lock:
+            self._troubles += 1
+            lasting = self._troubles >= _ENOUGH or (isinstance(error, TransientError) and error.wait is not None)
+            if lasting:
+                self._held_until = max(self._held_until, until) if self._held_until else until
+        if lasting:
+            with self.bench.store.transaction():
+                self.bench.store.effects.hold(self.flow.name, until)
 
     def _backoff(self, effect: Effect, error: ConnectorError | None) -> timedelta:
         if isinstance(error, TransientError) and error.wait is not None:
@@ -519,11 +680,12 @@ class _Push:
         base = min(_FIRST_BACKOFF * 2 ** min(max(effect.attempts - 1, 0), 10), _LONGEST_BACKOFF)
         return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))
 
-    def _postpone(self, effect: Effect, wait: timedelta | None, message: str) -> None:
+    def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str) -> None:
         now = self.bench.clock.now()
         with self.bench.store.transaction():
-            self.bench.store.effects.ready_again(effect, _after(now, wait), message, self.number, now)
-        self._count("postponed")
+            for effect in effects:
+                self.bench.store.effects.ready_again(effect, until, message, self.number, now)
+        self._count("postponed", len(effects))
 
     def _doubt(self, effect: Effect, message: str, *, wait: timedelta | None = None, forever: bool = False) -> None:
         now = self.bench.clock.now()
@@ -534,12 +696,34 @@ class _Push:
         self._tell(effect, "in_doubt", None)
 
     def _park(self, effect: Effect, cause: str, message: str, path: str, gap: Gap | None) -> None:
+        with self.bench.store.transaction():
+            told = self._keep_parked(effect, cause, message, path, gap)
+        self._tell_all([told])
+
+    def _keep_parked(self, effect: Effect, cause: str, message: str, path: str, gap: Gap | None) -> _Told:
         store, now = self.bench.store, self.bench.clock.now()
-        with store.transaction():
-            number = store.gaps.open(self.flow.name, gap.kind, gap.value, now) if gap else None
-            store.effects.park(effect, cause, message, path, number, self.number, now)
-        self._count("parked")
-        self._tell(effect, "parked", None)
+        number = None
+        if gap is not None:
+            store.database.serialize(GAPS)
+            gap = self._at_source(effect, gap)
+            mapped = store.gaps.target(self.flow.name, gap.kind, gap.value)
+            if mapped is not None and mapped != self.tables.get(gap.kind, {}).get(gap.value):
+                # It was closed while this one was on its way.
+                self.tables = store.gaps.tables(self.flow.name)
+                store.effects.ready_again(effect, None, message, self.number, now)
+                return effect, "postponed", None
+            number = store.gaps.open(self.flow.name, gap.kind, gap.value, now)
+        store.effects.park(effect, cause, message, path, number, self.number, now)
+        return effect, "parked", None
+
+    def _at_source(self, effect: Effect, gap: Gap) -> Gap:
+        """A gap names the code as the source writes it, although the connector saw what the tables made of it."""
+        codes = [code for code, mapped in self.tables.get(gap.kind, {}).items() if mapped == gap.value]
+        if len(codes) > 1:
+            stored = self.bench.store.records.get(effect.source, effect.stream, effect.key)
+            text = stored.document if stored else ""
+            codes = [code for code in codes if msgspec.json.encode(code).decode() in text]
+        return Gap(gap.kind, codes[0]) if codes else gap
 
     def _await(self, effect: Effect, message: str) -> None:
         now = self.bench.clock.now()
@@ -553,9 +737,12 @@ class _Push:
             self.bench.store.effects.supersede(effect, message, self.number, now)
         self._count("superseded")
 
+    def _tell_all(self, told: Sequence[_Told]) -> None:
+        """Count what was settled and tell the observers, after the transaction."""
+        for effect, state, receipt in told:
+            self._count(state)
+            if state in ("done", "parked"):
+                self._tell(effect, state, receipt)
+
     def _tell(self, effect: Effect, state: str, receipt: Receipt | None) -> None:
         self.bench.ambient.tell("effect_settled", flow=effect.flow, key=effect.key, state=state, receipt=receipt)
-
-
-def _after(now: datetime, wait: timedelta | None) -> datetime | None:
-    return None if wait is None else now + wait

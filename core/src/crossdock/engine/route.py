@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +15,7 @@ from crossdock.errors import RecordError, UsageError
 from crossdock.records import ZERO, Balance, Order
 from crossdock.store.config import FlowRow
 from crossdock.store.effects import Intent
-from crossdock.store.records import Prepared
+from crossdock.store.records import Prepared, Stored
 
 OPERATIONS = {
     "orders": "order", "products": "product", "prices": "price", "balance": "balance", "shipments": "shipment",
@@ -71,8 +72,22 @@ def _without_echo(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> Sequ
     """What came from the target is not sent back to it."""
     if flow.stream in ("shipments", "balance", "prices"):
         return rows
-    origins = bench.store.records.origins(flow.source, flow.stream, [row.key for row in rows])
-    return [row for row in rows if not any(bound.source == flow.target for bound in origins.get(row.key, ()))]
+    records = bench.store.records
+    origins = records.origins(flow.source, flow.stream, [row.key for row in rows])
+    # An order that we created carries our key. It may be read back before the answer to its create is kept, or when
+    # that answer was lost: then there is no binding yet.
+    prefix = f"{flow.target}-"
+    marks = {row.key: _mark(row.record).removeprefix(prefix) for row in rows if _mark(row.record).startswith(prefix)}
+    ours = records.known(flow.target, flow.stream, list(marks.values())) if marks else {}
+    return [
+        row
+        for row in rows
+        if marks.get(row.key) not in ours and not any(each.source == flow.target for each in origins.get(row.key, ()))
+    ]
+
+
+def _mark(record: Any) -> str:
+    return record.references.get("external", "") if isinstance(record, Order) else ""
 
 
 def _intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
@@ -95,14 +110,17 @@ def refusal(bench: Bench, flow: FlowRow, record: Any) -> str:
             return "fulfilled by a third party"
         if record.status not in (options.statuses or ORDER_STATUSES):
             return f"status {record.status}"
-    elif options.skus and getattr(record, "sku", "") not in options.skus:
+    elif options.skus and getattr(record, "sku", options.skus[0]) not in options.skus:
         return "sku not in the flow"
     return str(bench.ambient.ask("route_record", "", flow=flow.name, record=record))
 
 
 def _stock_intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
     skus = sorted({row.record.sku for row in rows if not refusal(bench, flow, row.record)})
-    return [Intent(sku, sku, str(stock.available)) for sku, stock in published_stock(bench, flow, skus).items()]
+    return [
+        Intent(sku, sku, format(stock.available.normalize(), "f"))
+        for sku, stock in published_stock(bench, flow, skus).items()
+    ]
 
 
 def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
@@ -110,10 +128,14 @@ def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[st
 
     Read from the store at the moment it is needed, so an older snapshot cannot overwrite a newer one.
     """
+    return stock_of(flow, (stored.record for stored in bench.store.records.by_refs(flow.source, "balance", skus)))
+
+
+def stock_of(flow: FlowRow, balances: Iterable[Balance]) -> dict[str, Balance]:
+    """What a flow makes of its source's stock, by SKU (see `published_stock`)."""
     found: dict[str, Balance] = {}
     options = flow.options
-    for stored in bench.store.records.by_refs(flow.source, "balance", skus):
-        balance: Balance = stored.record
+    for balance in balances:
         if options.warehouses and balance.warehouse not in options.warehouses:
             continue
         before = found.get(balance.sku)
@@ -138,21 +160,48 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
     hook = PUSH_HOOKS[flow.stream]
     if not target.connector.can(hook):
         raise UsageError(f"{flow.target} ({target.connector.info.title}) cannot take {flow.stream}: it has no {hook}.")
+    _check_options(flow)
+    for other in bench.store.config.flows():
+        if flow.stream in ("balance", "prices") and (other.stream, other.source, other.target) == (
+            flow.stream, flow.target, flow.source,
+        ):  # fmt: skip
+            raise UsageError(
+                f"The flow {other.name} brings {flow.stream} from {flow.target} to {flow.source} already; both ways at "
+                "once would send each value back and forth."
+            )
+
+
+def _check_options(flow: FlowRow) -> None:
+    options = flow.options
+    if options.totals not in ("keep", "line", "hold"):
+        raise UsageError(f"totals is keep, line or hold, not {options.totals!r}.")
+    if options.buffer < 0:
+        raise UsageError("The buffer is a quantity that is kept back; it cannot be negative.")
+    if options.approve_above:
+        try:
+            good = Decimal(options.approve_above).is_finite()
+        except ArithmeticError:
+            good = False
+        if not good:
+            raise UsageError(f"{options.approve_above!r} is no amount above which orders are approved by a person.")
 
 
 def route_stored(bench: Bench, flow: FlowRow) -> int:
     """Route everything that is stored already, for a flow that is new or has changed; answers how many intents."""
     count = 0
     for page in bench.store.records.pages(flow.source, flow.stream):
-        rows = []
-        for stored in page:
-            try:
-                record = stored.record
-            except (RecordError, msgspec.MsgspecError):
-                continue
-            rows.append(
-                Prepared(stored.key, stored.ref, stored.fingerprint, stored.updated_at, stored.document, record)
-            )
         with bench.store.transaction():
+            bench.store.config.hold_pages()
+            # Read again: a page that was kept meanwhile must not be overtaken by what was read before it.
+            current = bench.store.records.get_many(flow.source, flow.stream, [stored.key for stored in page])
+            rows = []
+            for stored in current.values():
+                with contextlib.suppress(RecordError):
+                    rows.append(prepared(stored))
             count += route(bench, flow, rows)
     return count
+
+
+def prepared(stored: Stored) -> Prepared:
+    """A stored record as a fetched one, to be routed again."""
+    return Prepared(stored.key, stored.ref, stored.fingerprint, stored.updated_at, stored.document, stored.record)

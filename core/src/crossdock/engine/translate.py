@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from crossdock.engine.bench import Bench
-from crossdock.errors import RecordError
+from crossdock.errors import PluginError, RecordError
 from crossdock.mapping import total_difference, with_rounding_line
-from crossdock.records import Address, Balance, Customer, Order, OrderLine, Price, Product, Shipment
+from crossdock.records import Address, Balance, Customer, Order, OrderLine, Price, Product, Shipment, evolve
 from crossdock.store.config import FlowRow
 
 Tables = Mapping[str, Mapping[str, str]]
@@ -18,7 +16,10 @@ Tables = Mapping[str, Mapping[str, str]]
 
 def translate(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
     """The record as the target gets it; raises `RecordError` when a rule or the totals policy holds it back."""
+    given = type(record)
     record = bench.ambient.ask("transform_record", record, flow=flow.name, record=record)
+    if type(record) is not given:
+        raise PluginError(f"transform_record answered a {type(record).__name__} for a {given.__name__}.")
     record = apply_tables(tables, record)
     if isinstance(record, Order) and flow.options.totals != "keep":
         difference = total_difference(record)
@@ -39,19 +40,19 @@ def apply_tables(tables: Tables, record: Any) -> Any:
     if isinstance(record, Order):
         return _order(tables, record)
     if isinstance(record, Shipment):
-        return attrs.evolve(
+        return evolve(
             record,
             carrier=_one(tables, "carrier", record.carrier),
-            lines=tuple(attrs.evolve(line, sku=_one(tables, "sku", line.sku)) for line in record.lines),
+            lines=tuple(evolve(line, sku=_one(tables, "sku", line.sku)) for line in record.lines),
         )
     if isinstance(record, Balance):
-        return attrs.evolve(
+        return evolve(
             record, sku=_one(tables, "sku", record.sku), warehouse=_one(tables, "warehouse", record.warehouse)
         )
     if isinstance(record, Price | Product):
-        return attrs.evolve(record, sku=_one(tables, "sku", record.sku))
+        return evolve(record, sku=_one(tables, "sku", record.sku))
     if isinstance(record, Customer):
-        return attrs.evolve(
+        return evolve(
             record,
             billing=_address(tables, record.billing),
             shipping_address=_address(tables, record.shipping_address),
@@ -60,32 +61,32 @@ def apply_tables(tables: Tables, record: Any) -> Any:
 
 
 def _order(tables: Tables, order: Order) -> Order:
-    return attrs.evolve(
+    return evolve(
         order,
         raw_status=_one(tables, "status", order.raw_status),
         billing=_address(tables, order.billing),
         shipping_address=_address(tables, order.shipping_address),
-        payment=attrs.evolve(order.payment, method=_one(tables, "payment", order.payment.method)),
+        payment=evolve(order.payment, method=_one(tables, "payment", order.payment.method)),
         lines=tuple(_line(tables, line) for line in order.lines),
         charges=tuple(
-            attrs.evolve(each, code=_one(tables, "shipping", each.code)) if each.kind == "shipping" else each
+            evolve(each, code=_one(tables, "shipping", each.code)) if each.kind == "shipping" else each
             for each in order.charges
         ),
-        taxes=tuple(attrs.evolve(tax, code=_one(tables, "tax", tax.code)) for tax in order.taxes),
+        taxes=tuple(evolve(tax, code=_one(tables, "tax", tax.code)) for tax in order.taxes),
     )
 
 
 def _line(tables: Tables, line: OrderLine) -> OrderLine:
-    return attrs.evolve(
+    return evolve(
         line,
         sku=_one(tables, "sku", line.sku),
         ship_to=_address(tables, line.ship_to),
-        taxes=tuple(attrs.evolve(tax, code=_one(tables, "tax", tax.code)) for tax in line.taxes),
+        taxes=tuple(evolve(tax, code=_one(tables, "tax", tax.code)) for tax in line.taxes),
     )
 
 
 def _address(tables: Tables, address: Address | None) -> Address | None:
-    return attrs.evolve(address, country=_one(tables, "country", address.country)) if address else None
+    return evolve(address, country=_one(tables, "country", address.country)) if address else None
 
 
 def _one(tables: Tables, kind: str, value: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +30,7 @@ def decode_row(raw: bytes, decoder: msgspec.json.Decoder[W]) -> Row[W]:
     """The row for one payload; a payload that does not fit carries its error with the path of the bad field."""
     try:
         return Row(raw, decoder.decode(raw))
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         text = str(error)
         _, found, path = text.rpartition(" - at `$")
         return Row(
@@ -45,23 +46,23 @@ def decode_row(raw: bytes, decoder: msgspec.json.Decoder[W]) -> Row[W]:
 
 @attrs.frozen(slots=True)
 class Answer:
-    """Status, headers (names in lower case), body and the masked URL of one answer."""
+    """Status, headers (names in lower case), body and the masked URL of one answer.
+
+    `mask` takes secrets out of a text: errors quote bodies, and some systems quote the request in their answers.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
     url: str
+    mask: Callable[[str], str] = str
+    seconds: float = 0.0
+    """How long the answer took, body included."""
 
     @property
     def date(self) -> datetime | None:
         """The remote clock, from the ``Date`` header, in UTC."""
-        text = self.headers.get("date")
-        if not text:
-            return None
-        try:
-            return email.utils.parsedate_to_datetime(text).astimezone(UTC)
-        except ValueError:
-            return None
+        return _http_date(self.headers.get("date", ""))
 
     def json(self) -> Any:
         """The body as plain values; raises `TransientError` when it is not JSON."""
@@ -79,19 +80,19 @@ class Answer:
             text = str(error)
             _, found, path = text.rpartition(" - at `$")
             raise RecordError(
-                f"The answer of {self.url} does not have the documented shape: {text}.",
+                f"The answer of {self.url} does not have the documented shape: {self.mask(text)}.",
                 path=path.rstrip("`").lstrip(".") if found else "",
                 status=self.status,
                 payload=self.content[:4096],
             ) from error
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise self._not_json() from error
 
     def rows(self, decoder: msgspec.json.Decoder[W]) -> list[Row[W]]:
         """The body as a JSON array, row by row, so that one bad row does not spoil the page."""
         try:
             raws = _RAWS.decode(self._body())
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise self._not_json() from error
         return [decode_row(bytes(raw), decoder) for raw in raws]
 
@@ -100,7 +101,8 @@ class Answer:
         return self.content.removeprefix(b"\xef\xbb\xbf")
 
     def _not_json(self) -> TransientError:
-        start = self._body()[:200].decode("utf-8", "replace").strip()
+        # Masked before it is cut: half a secret would not be recognised.
+        start = self.mask(self._body()[:1000].decode("utf-8", "replace"))[:200].strip()
         if not start:
             what = "an empty body"
         elif start[:1] == "<":
@@ -121,17 +123,48 @@ class Answer:
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
+def _http_date(text: str) -> datetime | None:
+    try:
+        parsed = email.utils.parsedate_to_datetime(text)
+        # Without a zone it is meant as GMT (RFC 9110 section 5.6.7), not as this machine's time.
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+_LONGEST = timedelta(days=7)
+_MILLISECONDS_FROM = 10**11  # as seconds this is the year 5138, so such an epoch counts milliseconds
+_EPOCH_FROM = 10**8  # a smaller number is not a moment but the seconds until then
+
+
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the vendor asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ratelimit-reset`` (epoch)."""
-    text = headers.get("retry-after", "").strip()
-    if text:
-        if text.isdigit():
-            return timedelta(seconds=int(text))
-        try:
-            return max(email.utils.parsedate_to_datetime(text).astimezone(UTC) - now, timedelta(0))
-        except ValueError:
-            return None
-    reset = headers.get("x-ratelimit-reset", "").strip()
-    if reset.isdigit() and headers.get("x-ratelimit-remaining", "0").strip() == "0":
-        return max(datetime.fromtimestamp(int(reset), UTC) - now + timedelta(seconds=1), timedelta(0))
-    return None
+    """How long the vendor asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ratelimit-reset``.
+
+    The latter counts only when ``x-ratelimit-remaining`` is 0 or missing, as an epoch in seconds or milliseconds or as
+    seconds from now. Never more than a week: a longer wait is a mistake.
+    """
+    wait = _asked(headers.get("retry-after", "").strip(), now)
+    if wait is None and headers.get("x-ratelimit-remaining", "0").strip() == "0":
+        wait = _reset(headers.get("x-ratelimit-reset", "").strip(), now)
+    return None if wait is None else min(max(wait, timedelta(0)), _LONGEST)
+
+
+def _asked(text: str, now: datetime) -> timedelta | None:
+    if _NUMBER.fullmatch(text):
+        return timedelta(seconds=min(float(text), _LONGEST.total_seconds()))
+    at = _http_date(text)
+    return at - now if at else None
+
+
+def _reset(text: str, now: datetime) -> timedelta | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    if value < _EPOCH_FROM:
+        return timedelta(seconds=value)
+    seconds = value / 1000 if value >= _MILLISECONDS_FROM else value
+    left = seconds - now.timestamp() + 1
+    return timedelta(seconds=min(left, _LONGEST.total_seconds()))
+
+
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 import ssl
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import httpx
@@ -31,18 +33,24 @@ from crossdock.errors import (
     OutcomeUnknownError,
     PluginError,
     TransientError,
+    UnsupportedError,
 )
 from crossdock.http.answer import Answer, retry_after
-from crossdock.http.limits import Limiter
+from crossdock.http.limits import PATIENCE, Limiter
 from crossdock.http.redact import Redactor
 from crossdock.http.verdict import judge
 
 
 class Marker:
-    """What a delivery has to know of its requests: whether a create was accepted, and until when it may be sent."""
+    """What a delivery has to know of its requests.
+
+    `until`: when its lease ends; later than that no write leaves. `wrote`: a write left the house. `accepted`: a create
+    was answered with success.
+    """
 
     def __init__(self, until: datetime | None = None) -> None:
         self.until = until
+        self.wrote = False
         self.accepted = False
 
 
@@ -52,8 +60,9 @@ delivery: ContextVar[Marker | None] = ContextVar("delivery", default=None)
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 _ATTEMPTS = 4
-_LONGEST_WAIT = 30.0  # a longer wait is the engine's business: it frees the worker meanwhile
+_DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
 _BODY_KEPT = 4096
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
@@ -182,7 +191,7 @@ class Http:
             if not isinstance(error, TransientError) or attempt == last or self._clock.stopping:
                 raise error
             wait = error.wait.total_seconds() if error.wait is not None else 0.25 * 2 ** (attempt - 1)
-            if wait > _LONGEST_WAIT:
+            if wait > PATIENCE.total_seconds():
                 raise error
             self._clock.sleep(wait + self._random.uniform(0, max(wait, 0.25) / 2))
         raise AssertionError("unreachable")
@@ -200,19 +209,21 @@ class Http:
         self, method: str, path: str, params: Params | None, json: Any, content: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Outgoing:  # fmt: skip
-        url = self._url(path)
+        # The address's own query joins the parameters: `Auth` signs them, and the client would replace it by them.
+        url, _, query = self._url(path).partition("?")
         sent = {"Accept": "application/json", "User-Agent": "crossdock", **self.endpoint.headers, **(headers or {})}
         body = content or b""
         if json is not None:
             body = msgspec.json.encode(json)
             sent["Content-Type"] = "application/json"
-        return Outgoing(method, url, flatten(params), sent, body)
+        return Outgoing(method, url, (*parse_qsl(query, keep_blank_values=True), *flatten(params)), sent, body)
 
     def _url(self, path: str) -> str:
         base = self.endpoint.base_url.rstrip("/")
-        if "://" not in path:
+        if not _ABSOLUTE.match(path):
             return f"{base}/{path.lstrip('/')}" if path else base
-        if urlsplit(path)[:2] != urlsplit(base)[:2]:
+        there, here = urlsplit(path), urlsplit(base)
+        if (there.scheme, there.netloc.lower()) != (here.scheme, here.netloc.lower()):
             raise PluginError(
                 f"A request to {self.redactor.text(path)} would carry the credentials to another host than {base}."
             )
@@ -225,7 +236,7 @@ class Http:
         if limit is None:
             raise PluginError(f"The connector uses a budget {budget!r} that its ConnectorInfo does not declare.")
         wait = self._limiter.reserve(limit, self._clock.now())
-        if wait.total_seconds() > _LONGEST_WAIT:
+        if wait > PATIENCE:
             raise TransientError(
                 f"The vendor's limit for {budget!r} allows the next call in {wait.total_seconds():.0f} s.", wait=wait
             )
@@ -239,32 +250,40 @@ class Http:
         if wait is None and answer.headers.get("x-ratelimit-remaining", "").strip() == "0":
             wait = retry_after(answer.headers, self._clock.now())
         if wait:
-            self._limiter.hold(budget, self._clock.now() + wait)
+            limit = self._budgets[budget]
+            allowance = limit.per / limit.calls * (limit.burst - 1)  # no burst before then either
+            self._limiter.hold(budget, self._clock.now() + wait + allowance)
 
     def _exchange(self, outgoing: Outgoing, *, create: bool, timeout: float | None) -> Answer:
         signed = self.endpoint.auth(outgoing) if self.endpoint.auth else outgoing
         at, started = self._clock.now(), monotonic()
-        if create:
-            _still_ours(at)
+        if create or outgoing.method not in ("GET", "HEAD"):
+            _writes(at)
         self.count += 1
         try:
-            answer = self._send(signed, timeout)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            self._keep(signed, at, started, None, str(error))
+            answer = self._send(signed, timeout, create=create)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
+            # Not chained: the cause quotes the header or address, and a credential with it.
+            raise AccessError(
+                f"{self.redactor.text(signed.url)} cannot be asked: {self.redactor.text(str(error))}.",
+                hint="Correct the address or the credentials: a sign in them cannot be sent.",
+            ) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            self._keep(signed, at, started, None, str(error) or type(error).__name__)
             raise self._not_connected(signed.url, error) from error
         except httpx.HTTPError as error:
             self._keep(signed, at, started, None, f"{type(error).__name__}: {error}")
             raise self._lost(signed.url, error, create) from error
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise AccessError(
-                f"{self.redactor.text(signed.url)} is not a usable address: {error}.", hint="Correct the address."
-            ) from error
+        except ConnectorError as error:
+            self._keep(signed, at, started, None, str(error))
+            raise
         self._keep(signed, at, started, answer, "")
         return answer
 
-    def _send(self, signed: Outgoing, timeout: float | None) -> Answer:
+    def _send(self, signed: Outgoing, timeout: float | None, *, create: bool) -> Answer:
         end = self.endpoint
         read = timeout or end.read_timeout
+        started = monotonic()
         request = self._open().build_request(
             signed.method, signed.url, params=list(signed.params) or None, headers=dict(signed.headers),
             content=signed.content or None,
@@ -272,20 +291,24 @@ class Http:
         )  # fmt: skip
         response = self._open().send(request, stream=True)
         try:
-            body = self._read(response)
+            body = self._read(response, monotonic() + read * _DRIP, create=create)
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, body, self.redactor.text(signed.url))
+        url, took = self.redactor.text(signed.url), monotonic() - started
+        return Answer(response.status_code, headers, body, url, self.redactor.text, took)
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, response: httpx.Response, deadline: float, *, create: bool) -> bytes:
         limit = self.endpoint.max_bytes
         parts: list[bytes] = []
         size = 0
         for part in response.iter_bytes():
             size += len(part)
             if size > limit:
-                raise PluginError(f"{self.redactor.text(str(response.url))} answered with more than {limit} bytes.")
+                message = f"{self.redactor.text(str(response.url))} answered with more than {limit} bytes."
+                raise OutcomeUnknownError(message) if create else UnsupportedError(message)
+            if monotonic() > deadline:
+                raise httpx.ReadTimeout("the answer trickled in for too long")
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -301,7 +324,7 @@ class Http:
                     limits=httpx.Limits(max_connections=many, max_keepalive_connections=many, keepalive_expiry=20.0),
                     # Cookies are never kept: Extend begins to answer 400 after hundreds of pages with them
                     # (vendor page section 1), and no API here needs them.
-                    cookies=_NoCookies(),
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 )
             return self._client
 
@@ -350,16 +373,14 @@ def _accepted() -> None:
         marker.accepted = True
 
 
-def _still_ours(now: datetime) -> None:
+def _writes(now: datetime) -> None:
     """A worker that was stopped for longer than its lease must not send: another one asks and sends by now."""
     marker = delivery.get()
-    if marker is not None and marker.until is not None and now >= marker.until:
+    if marker is None:
+        return
+    if marker.until is not None and now >= marker.until:
         raise TransientError("The lease on this effect ended before its request could be sent; nothing was sent.")
-
-
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep none."""
+    marker.wrote = True
 
 
 def _excerpt(body: bytes, mask: Redactor) -> str:

@@ -10,15 +10,21 @@ import attrs
 
 from crossdock.connection import Budget
 
+PATIENCE = timedelta(seconds=30)
+"""How long a caller waits for a budget; a longer wait is the engine's business, as it frees the worker meanwhile."""
+
 
 class Limiter(Protocol):
     """Keeps budgets; the store's limiter keeps them across workers and restarts."""
 
     def reserve(self, budget: Budget, now: datetime) -> timedelta:
-        """Book one call and answer how long to wait before making it (zero: now)."""
+        """Book one call and answer how long to wait before making it (zero: now).
+
+        A wait longer than `PATIENCE` books nothing: the caller gives up and asks again later.
+        """
 
     def hold(self, budget: str, until: datetime) -> None:
-        """The vendor said to wait: no call of this budget before `until`."""
+        """The vendor said to wait: no evenly paced call of this budget before `until`."""
 
 
 @attrs.frozen
@@ -28,11 +34,15 @@ class Meter:
     next_at: datetime | None = None
 
     def reserve(self, budget: Budget, now: datetime) -> tuple[Meter, timedelta]:
-        """The state after booking one call, and the wait before it."""
+        """The state after booking one call, and the wait before it; a wait beyond `PATIENCE` books nothing."""
         step = budget.per / budget.calls
         due = max(self.next_at, now) if self.next_at else now
         wait = max(due - now - step * (budget.burst - 1), timedelta(0))
-        return Meter(due + step), wait
+        return (self if wait > PATIENCE else Meter(due + step)), wait
+
+    def hold(self, until: datetime) -> Meter:
+        """The state after the vendor said to wait; it never allows a call sooner than before."""
+        return Meter(max(self.next_at, until) if self.next_at else until)
 
 
 class MemoryLimiter:
@@ -51,4 +61,4 @@ class MemoryLimiter:
     def hold(self, budget: str, until: datetime) -> None:
         """No call before `until`."""
         with self._lock:
-            self._meters[budget] = Meter(until)
+            self._meters[budget] = self._meters.get(budget, Meter()).hold(until)

@@ -3,7 +3,7 @@
 ================================  ==========  =====================================================
 answer                            class       why
 ================================  ==========  =====================================================
-401, 403                          access      credentials or rights; pause the connection
+401, 403, 407                     access      credentials or rights; pause the connection
 404, 410 on a read or write       record      this one thing does not exist
 408, 425, 429, 502, 503, 504      transient   passing; honour Retry-After
 500 and other 5xx                 transient   passing for reads
@@ -85,7 +85,7 @@ def _applies(rule: Rule, answer: Answer) -> bool:
 
 
 def _default(status: int, creates: bool) -> str:
-    if status in (401, 403):
+    if status in (401, 403, 407):
         return "access"
     if 300 <= status < 400:
         return "access"

@@ -82,8 +82,9 @@ class FaultMiddleware:
         if fault.kind == "cut_before":
             _cut(send)
         elif fault.kind == "slow":
+            whole = await _whole(receive)
             await asyncio.sleep(fault.seconds)
-            await self.app(scope, receive, _noting(send, entry))
+            await self.app(scope, whole, _noting(send, entry))
         elif fault.kind == "status":
             entry["status"] = fault.status
             await _answer(send, fault.status, fault.headers, fault.body.encode())
@@ -117,6 +118,18 @@ def dated(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, sending)
 
     return dating
+
+
+async def _whole(receive: Receive) -> Receive:
+    """The request as it came: a caller who gave up waiting does not undo the work."""
+    messages: list[Message] = []
+    while not messages or messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
 
 
 def _noting(send: Send, entry: dict[str, Any]) -> Send:

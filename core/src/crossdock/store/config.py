@@ -68,6 +68,7 @@ class FlowRow:
     options: FlowOptions = FlowOptions()
 
 
+_FLOWS = "flows"
 _FACTS: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 _SETTINGS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
 _OPTIONS: msgspec.json.Decoder[FlowOptions] = msgspec.json.Decoder(FlowOptions)
@@ -109,10 +110,11 @@ class Config:
         """Insert or replace a connection."""
         at = stamp(now)
         self._db.run(
-            "INSERT INTO connection (name, connector, settings, state, reason, facts, verified_at, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET connector = excluded.connector, "
-            "settings = excluded.settings, state = excluded.state, reason = excluded.reason, facts = excluded.facts, "
-            "verified_at = excluded.verified_at, updated_at = excluded.updated_at",
+            "INSERT INTO connection (name, connector, settings, state, reason, facts, verified_at, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "connector = excluded.connector, settings = excluded.settings, state = excluded.state, "
+            "reason = excluded.reason, facts = excluded.facts, verified_at = excluded.verified_at, "
+            "updated_at = excluded.updated_at",
             (row.name, row.connector, _json(dict(row.settings)), row.state, row.reason, _json(dict(row.facts)),
              row.verified_at, at, at),
         )  # fmt: skip
@@ -165,14 +167,36 @@ class Config:
         """One flow."""
         return next((flow for flow in self.flows() if flow.name == name), None)
 
+    def flows_of(self, source: str, stream: str) -> list[FlowRow]:
+        """The flows that records of a stream take; inside a transaction, nobody changes a flow until its end.
+
+        A flow that is made or switched while a stream is being read thus sees each page: either here, or in the store
+        when it catches up.
+        """
+        self._db.share(_FLOWS)
+        return [
+            flow for flow in self.flows() if flow.source == source and flow.stream == stream and flow.mode != "paused"
+        ]
+
+    def hold_pages(self) -> None:
+        """Inside a transaction: nobody routes a page until its end."""
+        self._db.serialize(_FLOWS)
+
+    def is_live(self, flow: str) -> bool:
+        """Whether a flow may send now."""
+        rows = self._db.query("SELECT mode FROM flow WHERE name = ?", (flow,))
+        return bool(rows) and rows[0][0] == "live"
+
     def save_flow(self, row: FlowRow, now: datetime) -> None:
         """Insert or replace a flow."""
-        self._db.run(
-            "INSERT INTO flow (name, stream, source, target, mode, options, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, source = excluded.source, "
-            "target = excluded.target, mode = excluded.mode, options = excluded.options",
-            (row.name, row.stream, row.source, row.target, row.mode, _json(row.options), stamp(now)),
-        )
+        with self._db.transaction() as db:
+            db.serialize(_FLOWS)
+            db.run(
+                "INSERT INTO flow (name, stream, source, target, mode, options, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, "
+                "source = excluded.source, target = excluded.target, mode = excluded.mode, options = excluded.options",
+                (row.name, row.stream, row.source, row.target, row.mode, _json(row.options), stamp(now)),
+            )
 
     def remove_flow(self, name: str) -> None:
         """Delete a flow's row."""

@@ -14,13 +14,13 @@ change that arrives while *sending* makes the row ready again when it settles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
-from crossdock.store.database import Database, stamp
+from crossdock.store.database import Database, clean, stamp
 
 STATES = (
     "planned", "awaiting", "ready", "sending", "submitted", "in_doubt", "parked", "done", "discarded", "superseded",
@@ -32,6 +32,9 @@ _COLUMNS = (
     "attempts", "not_before", "owner", "lease_until", "gap", "cause", "message", "path", "external_id", "number",
     "job", "approval", "created_at", "updated_at",
 )  # fmt: skip
+_WAITING = "flow = ? AND state IN ('ready', 'in_doubt', 'submitted', 'sending')"
+# What somebody has under way is due when the lease is over.
+_DUE = "CASE WHEN lease_until > not_before THEN lease_until ELSE not_before END"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM effect"
 
 
@@ -77,7 +80,7 @@ class Intent:
 
 
 class Effects:
-    """Verbs on the ledger. Every settling verb checks that the row is still ours."""
+    """Verbs on the ledger. Every settling verb checks that the row is still ours: owner and number of attempts."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -88,16 +91,21 @@ class Effects:
     ) -> None:  # fmt: skip
         """Record intents; an intent that is already done, or under way unchanged, changes nothing.
 
-        A row that is sending, in doubt or submitted keeps its state: it is looked at again when it settles.
+        A row that is sending, in doubt or submitted keeps its state: it is looked at again when it settles. A record
+        that returns to the state that was delivered asks for nothing, unless another state was tried since.
         """
         at = stamp(now)
         self._db.many(
-            "INSERT INTO effect (flow, operation, source, target, stream, key, ref, state, wanted, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (flow, key, operation) DO UPDATE SET "
+            "INSERT INTO effect (flow, operation, source, target, stream, key, ref, state, wanted, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (flow, key, operation) DO UPDATE SET "
             "wanted = excluded.wanted, ref = excluded.ref, updated_at = excluded.updated_at, "
             "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
-            "WHEN effect.done = excluded.wanted THEN 'done' ELSE excluded.state END, "
+            "WHEN effect.done = excluded.wanted AND effect.sent = effect.done THEN 'done' ELSE excluded.state END, "
             "not_before = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.not_before END, "
+            "gap = CASE WHEN effect.state = 'parked' THEN NULL ELSE effect.gap END, "
+            "cause = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.cause END, "
+            "path = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.path END, "
+            "message = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.message END, "
             "approval = '' WHERE effect.wanted <> excluded.wanted",
             [
                 (flow, operation, source, target, stream, each.key, each.ref, state, each.wanted, at, at)
@@ -115,11 +123,10 @@ class Effects:
     def claim(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
         """Take ready effects and mark them *sending*: once this is committed they may leave the house."""
         at = stamp(now)
-        lock = " FOR UPDATE SKIP LOCKED" if self._db.dialect == "postgresql" else ""
+        some = self._some("flow = ? AND state = 'ready' AND not_before <= ?")
         rows = self._db.query(
             "UPDATE effect SET state = 'sending', sent = wanted, attempts = attempts + 1, owner = ?, lease_until = ?, "
-            "updated_at = ? WHERE id IN (SELECT id FROM effect WHERE flow = ? AND state = 'ready' AND not_before <= ? "
-            f"ORDER BY id LIMIT ?{lock}) RETURNING {', '.join(_COLUMNS)}",
+            f"updated_at = ? WHERE {some} RETURNING {', '.join(_COLUMNS)}",
             (owner, stamp(now + lease), at, flow, at, limit),
         )
         return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
@@ -127,28 +134,44 @@ class Effects:
     def claim_doubtful(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
         """Take effects in doubt whose time to ask has come."""
         at = stamp(now)
-        lock = " FOR UPDATE SKIP LOCKED" if self._db.dialect == "postgresql" else ""
+        some = self._some("flow = ? AND state = 'in_doubt' AND not_before <= ? AND lease_until <= ?")
         rows = self._db.query(
-            "UPDATE effect SET owner = ?, lease_until = ? WHERE id IN (SELECT id FROM effect WHERE flow = ? AND "
-            f"state = 'in_doubt' AND not_before <= ? AND lease_until <= ? ORDER BY id LIMIT ?{lock}) "
-            f"RETURNING {', '.join(_COLUMNS)}",
+            f"UPDATE effect SET owner = ?, lease_until = ? WHERE {some} RETURNING {', '.join(_COLUMNS)}",
             (owner, stamp(now + lease), flow, at, at, limit),
         )
         return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
 
-    def renew(self, owner: str, now: datetime, lease: timedelta) -> None:
-        """Extend the lease of everything `owner` has under way."""
-        self._db.run(
-            "UPDATE effect SET lease_until = ? WHERE owner = ? AND state IN ('sending', 'in_doubt')",
-            (stamp(now + lease), owner),
+    def _some(self, condition: str) -> str:
+        if self._db.dialect == "postgresql":
+            # As an array the sub-query runs exactly once; as a list the planner may run it again and exceed the limit.
+            picked = f"SELECT id FROM effect WHERE {condition} ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED"
+            return f"id = ANY(ARRAY({picked}))"
+        return f"id IN (SELECT id FROM effect WHERE {condition} ORDER BY id LIMIT ?)"
+
+    def renew(self, claimed: Mapping[int, int], owner: str, now: datetime, lease: timedelta) -> set[int]:
+        """Extend the lease of `claimed` effects (id to attempts when claimed); answers which are still ours."""
+        condition, ids = self._db.any_of("id", list(claimed))
+        rows = self._db.query(
+            f"UPDATE effect SET lease_until = ? WHERE owner = ? AND state IN ('sending', 'in_doubt') AND {condition} "
+            "RETURNING id, attempts",
+            (stamp(now + lease), owner, ids),
         )
+        return {row[0] for row in rows if claimed[row[0]] == row[1]}
 
-    def owners(self) -> set[str]:
-        """Who has effects under way."""
-        return {row[0] for row in self._db.query("SELECT DISTINCT owner FROM effect WHERE owner <> ''")}
+    def owners(self, flow: str) -> set[str]:
+        """Who has effects of a flow under way."""
+        return {
+            row[0]
+            for row in self._db.query(
+                "SELECT DISTINCT owner FROM effect WHERE flow = ? AND state IN ('sending', 'in_doubt') AND owner <> ''",
+                (flow,),
+            )
+        }
 
-    def recover(self, dead: Sequence[str], now: datetime, quiet: timedelta, repeatable: Sequence[str]) -> int:
-        """Effects that were *sending* under a lease that is over, or by an owner that is dead.
+    def recover(
+        self, flow: str, dead: Sequence[str], now: datetime, quiet: timedelta, repeatable: Sequence[str]
+    ) -> int:
+        """Effects of a flow that were *sending* under a lease that is over, or by an owner that is dead.
 
         What may be repeated is ready again; everything else is in doubt, to be asked after `quiet`.
         """
@@ -157,17 +180,43 @@ class Effects:
         kinds, operations = self._db.any_of("operation", repeatable)
         freed = self._db.run(
             f"UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ? "
-            f"WHERE state = 'sending' AND {kinds} AND (lease_until < ? OR {gone})",
-            (at, operations, at, owners),
+            f"WHERE flow = ? AND state = 'sending' AND {kinds} AND (lease_until < ? OR {gone})",
+            (at, flow, operations, at, owners),
         )
         doubted = self._db.run(
             "UPDATE effect SET state = 'in_doubt', owner = '', lease_until = '', not_before = ?, updated_at = ?, "
             "message = 'The sending process ended before the answer was kept.' "
-            f"WHERE state = 'sending' AND (lease_until < ? OR {gone})",
-            (stamp(now + quiet), at, at, owners),
+            f"WHERE flow = ? AND state = 'sending' AND (lease_until < ? OR {gone})",
+            (stamp(now + quiet), at, flow, at, owners),
         )
-        self._db.run(f"UPDATE effect SET owner = '', lease_until = '' WHERE state = 'in_doubt' AND {gone}", (owners,))
+        self._db.run(
+            f"UPDATE effect SET owner = '', lease_until = '' WHERE flow = ? AND state = 'in_doubt' AND {gone}",
+            (flow, owners),
+        )
         return freed + doubted
+
+    def let_go(self, effect: Effect) -> None:
+        """Give a claimed effect in doubt back, unchanged."""
+        self._db.run(
+            "UPDATE effect SET owner = '', lease_until = '' WHERE id = ? AND owner = ? AND attempts = ? "
+            "AND state = 'in_doubt'",
+            (effect.id, effect.owner, effect.attempts),
+        )
+
+    def hold(self, flow: str, until: datetime) -> None:
+        """No effect of a flow that is ready leaves before `until`: the vendor said so, or is in trouble."""
+        at = stamp(until)
+        self._db.run(
+            "UPDATE effect SET not_before = ? WHERE flow = ? AND state = 'ready' AND not_before < ?", (at, flow, at)
+        )
+
+    def wake(self, flow: str, ref: str, now: datetime) -> int:
+        """Superseded effects of the records that `ref` names are ready again: what they waited for is known now."""
+        return self._db.run(
+            "UPDATE effect SET state = 'ready', message = '', not_before = '', updated_at = ? "
+            "WHERE flow = ? AND ref = ? AND state = 'superseded'",
+            (stamp(now), flow, ref),
+        )
 
     # -- settling ----------------------------------------------------------------------------------
 
@@ -176,20 +225,29 @@ class Effects:
         message: str = "",
     ) -> bool:  # fmt: skip
         """It was done. False when the row was taken from us meanwhile; the caller still keeps the binding."""
-        at = stamp(now)
+        at, message = stamp(now), clean(message)
         held = self._db.run(
             "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
-            "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, owner = '', "
-            "lease_until = '', not_before = '', job = '', updated_at = ? "
+            "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, "
+            "owner = '', lease_until = '', not_before = '', job = '', updated_at = ? "
             "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
-            (external_id, number, document, message, at, effect.id, effect.sent),
+            (external_id, clean(number), document, message, at, effect.id, effect.sent),
         )
         self.note(effect.id, run, "done", message, now)
         return held == 1
 
-    def submitted(self, effect: Effect, job: str, until: datetime, run: int, now: datetime) -> None:
-        """The vendor took it into an import job; ask from `until` on."""
-        self._move(effect, "submitted", run, now, job=job, not_before=stamp(until))
+    def submitted(
+        self, effect: Effect, job: str, document: str | None, until: datetime, run: int, now: datetime
+    ) -> None:
+        """The vendor took `document` into an import job; ask from `until` on."""
+        self._move(effect, "submitted", run, now, job=job, sent_document=document, not_before=stamp(until))
+
+    def ask_later(self, effect: Effect, until: datetime, message: str) -> None:
+        """The import job of a submitted effect still runs, or could not be asked."""
+        self._db.run(
+            "UPDATE effect SET not_before = ?, message = ? WHERE id = ? AND job = ? AND state = 'submitted'",
+            (stamp(until), clean(message), effect.id, effect.job),
+        )
 
     def ready_again(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
         """It was not done and may be sent (again), not before `until`."""
@@ -216,11 +274,12 @@ class Effects:
 
     def _move(self, effect: Effect, state: str, run: int, now: datetime, **values: Any) -> None:
         columns = {"message": "", "owner": "", "lease_until": "", **values}
+        columns = {name: clean(value) if isinstance(value, str) else value for name, value in columns.items()}
         sets = ", ".join(f"{column} = ?" for column in columns)
         held = self._db.run(
-            f"UPDATE effect SET state = ?, {sets}, updated_at = ? WHERE id = ? AND owner = ? "
-            "AND state IN ('sending', 'in_doubt', 'submitted', 'ready')",
-            (state, *columns.values(), stamp(now), effect.id, effect.owner),
+            f"UPDATE effect SET state = ?, {sets}, updated_at = ? WHERE id = ? AND owner = ? AND attempts = ? "
+            "AND state IN ('sending', 'in_doubt', 'submitted')",
+            (state, *columns.values(), stamp(now), effect.id, effect.owner, effect.attempts),
         )
         if held:
             self.note(effect.id, run, state, str(columns["message"]), now)
@@ -242,8 +301,8 @@ class Effects:
         for each in ids:
             marks = ", ".join("?" * len(when))
             touched = self._db.run(
-                f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, owner = '', lease_until = '', "
-                f"updated_at = ? WHERE id = ? AND state IN ({marks})",
+                f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, cause = '', path = '', "
+                f"owner = '', lease_until = '', updated_at = ? WHERE id = ? AND state IN ({marks})",
                 (state, message, stamp(now), each, *when),
             )
             if touched:
@@ -324,20 +383,13 @@ class Effects:
         return {(row[0], row[1]): int(row[2]) for row in rows}
 
     def due(self, flow: str, now: datetime) -> int:
-        """How many effects could be delivered now."""
-        at = stamp(now)
-        rows = self._db.query(
-            "SELECT count(*) FROM effect WHERE flow = ? AND state IN ('ready', 'in_doubt', 'submitted') "
-            "AND not_before <= ?",
-            (flow, at),
-        )
+        """How many effects could be worked on now; those of a worker that fell silent too."""
+        rows = self._db.query(f"SELECT count(*) FROM effect WHERE {_WAITING} AND {_DUE} <= ?", (flow, stamp(now)))
         return int(rows[0][0])
 
     def next_due(self, flow: str) -> str | None:
-        """The stamp from which the next effect of a flow may be delivered, if one waits for its time."""
-        rows = self._db.query(
-            "SELECT min(not_before) FROM effect WHERE flow = ? AND state IN ('ready', 'in_doubt', 'submitted')", (flow,)
-        )
+        """The stamp from which the next effect of a flow may be worked on; empty for now, `None` when none waits."""
+        rows = self._db.query(f"SELECT min({_DUE}) FROM effect WHERE {_WAITING}", (flow,))
         return rows[0][0] if rows else None
 
     def oldest(self, flow: str) -> str | None:

@@ -53,8 +53,13 @@ class Gaps:
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def add(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
-        """Add or replace rows of mapping tables: flow, kind, value, target."""
-        self._db.upsert("mapping", ("flow", "kind", "value", "target"), ("flow", "kind", "value"), rows)
+        """Add or replace rows of mapping tables: flow, kind, value, target; of twins the last one holds."""
+        unique = {row[:3]: row for row in rows}
+        self._db.upsert("mapping", ("flow", "kind", "value", "target"), ("flow", "kind", "value"), [*unique.values()])
+
+    def target(self, flow: str, kind: str, value: str) -> str | None:
+        """What a flow's mapping tables make of a code, if they know it."""
+        return self.tables(flow).get(kind, {}).get(value)
 
     def remove(self, flow: str, kind: str, value: str) -> int:
         """Remove a row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -13,9 +13,12 @@ import msgspec
 from crossdock.connection import Budget
 from crossdock.errors import StoreError
 from crossdock.http.limits import Meter
-from crossdock.store.database import Database, stamp, unstamp
+from crossdock.store.database import Database, clean, stamp, unstamp
 
 _BUFFERED = 25
+_EXCHANGE = (
+    "id", "at", "connection", "method", "url", "status", "milliseconds", "request_body", "response_body", "error",
+)  # fmt: skip
 
 
 @attrs.frozen(slots=True)
@@ -57,7 +60,15 @@ class Journal:
         """Finish a run as ``done``, ``failed`` or ``stopped``."""
         self._db.run(
             "UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ?",
-            (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), message, run),
+            (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
+        )
+
+    def bury(self, connection: str, stream: str, now: datetime) -> None:
+        """Pulls of a stream that say they run, although nobody has the lease: their process ended before they did."""
+        self._db.run(
+            "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
+            "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running'",
+            (stamp(now), connection, stream),
         )
 
     def runs(self, *, connection: str = "", stream: str = "", flow: str = "", limit: int = 20) -> list[RunRow]:
@@ -68,20 +79,21 @@ class Journal:
             "ORDER BY id DESC LIMIT ?",
             (connection, connection, stream, stream, flow, flow, limit),
         )
-        return [RunRow(*row[:8], msgspec.json.decode(row[8]), row[9]) for row in rows]
+        return [_run(row) for row in rows]
 
     def run(self, run: int) -> RunRow | None:
         """One run."""
         rows = self._db.query(
-            "SELECT id, kind, connection, stream, flow, state, started_at, ended_at, counts, message FROM run WHERE id = ?",
+            "SELECT id, kind, connection, stream, flow, state, started_at, ended_at, counts, message FROM run "
+            "WHERE id = ?",
             (run,),
         )
-        return RunRow(*rows[0][:8], msgspec.json.decode(rows[0][8]), rows[0][9]) if rows else None
+        return _run(rows[0]) if rows else None
 
     def event(self, kind: str, subject: str, text: str, now: datetime) -> None:
         """Write an event."""
         self._db.run(
-            "INSERT INTO event (at, kind, subject, text) VALUES (?, ?, ?, ?)", (stamp(now), kind, subject, text)
+            "INSERT INTO event (at, kind, subject, text) VALUES (?, ?, ?, ?)", (stamp(now), kind, subject, clean(text))
         )
 
     def events(self, subject: str = "", limit: int = 100) -> list[tuple[str, str, str, str]]:
@@ -95,16 +107,16 @@ class Journal:
     def exchanges(self, connection: str = "", *, failed: bool = False, limit: int = 50) -> list[dict[str, Any]]:
         """The exchange log, newest first."""
         rows = self._db.query(
-            "SELECT id, at, connection, method, url, status, milliseconds, request_body, response_body, error "
-            "FROM exchange WHERE (connection = ? OR ? = '') AND (? = 0 OR status IS NULL OR status >= 400) "
-            "ORDER BY id DESC LIMIT ?",
+            f"SELECT {', '.join(_EXCHANGE)} FROM exchange WHERE (connection = ? OR ? = '') "
+            "AND (? = 0 OR status IS NULL OR status >= 400) ORDER BY id DESC LIMIT ?",
             (connection, connection, int(failed), limit),
         )
-        names = (
-            "id", "at", "connection", "method", "url", "status", "milliseconds", "request_body", "response_body",
-            "error",
-        )  # fmt: skip
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return [dict(zip(_EXCHANGE, row, strict=True)) for row in rows]
+
+    def exchange(self, number: int) -> dict[str, Any] | None:
+        """One exchange."""
+        rows = self._db.query(f"SELECT {', '.join(_EXCHANGE)} FROM exchange WHERE id = ?", (number,))
+        return dict(zip(_EXCHANGE, rows[0], strict=True)) if rows else None
 
     def prune_exchanges(self, keep: int) -> int:
         """Keep only the newest exchanges."""
@@ -143,17 +155,14 @@ class StoredExchanges:
                 db.many(
                     "INSERT INTO exchange (at, connection, method, url, status, milliseconds, request_body, "
                     "response_body, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [tuple(_clean(value) for value in row) for row in rows],
+                    [tuple(clean(value) if isinstance(value, str) else value for value in row) for row in rows],
                 )
         except StoreError:
             return
 
 
-def _clean(value: Any) -> Any:
-    # PostgreSQL refuses NUL in text; lone surrogates cannot be encoded at all.
-    if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-    return value
+def _run(row: tuple[Any, ...]) -> RunRow:
+    return RunRow(*(*row[:8], msgspec.json.decode(row[8]), row[9]))
 
 
 class StoredLimiter:
@@ -163,27 +172,29 @@ class StoredLimiter:
         self._db = database
         self._connection = connection
 
-    def reserve(self, budget: Budget, now: datetime) -> Any:
-        """Book one call and answer how long to wait before it."""
+    def reserve(self, budget: Budget, now: datetime) -> timedelta:
+        """Book one call and answer how long to wait before it; a wait that is too long books nothing."""
         with self._db.transaction() as db:
-            lock = " FOR UPDATE" if db.dialect == "postgresql" else ""
-            if lock:
-                db.run(
-                    "INSERT INTO meter (connection, budget, next_at) VALUES (?, ?, '') ON CONFLICT DO NOTHING",
-                    (self._connection, budget.name),
-                )
-            rows = db.query(
-                f"SELECT next_at FROM meter WHERE connection = ? AND budget = ?{lock}", (self._connection, budget.name)
-            )
-            meter = Meter(unstamp(rows[0][0]) if rows and rows[0][0] else None)
-            meter, wait = meter.reserve(budget, now)
+            meter, wait = self._load(db, budget.name).reserve(budget, now)
             self._save(db, budget.name, meter)
         return wait
 
     def hold(self, budget: str, until: datetime) -> None:
         """No call before `until`."""
         with self._db.transaction() as db:
-            self._save(db, budget, Meter(until))
+            self._save(db, budget, self._load(db, budget).hold(until))
+
+    def _load(self, db: Database, budget: str) -> Meter:
+        lock = " FOR UPDATE" if db.dialect == "postgresql" else ""
+        if lock:
+            db.run(
+                "INSERT INTO meter (connection, budget, next_at) VALUES (?, ?, '') ON CONFLICT DO NOTHING",
+                (self._connection, budget),
+            )
+        rows = db.query(
+            f"SELECT next_at FROM meter WHERE connection = ? AND budget = ?{lock}", (self._connection, budget)
+        )
+        return Meter(unstamp(rows[0][0]) if rows and rows[0][0] else None)
 
     def _save(self, db: Database, budget: str, meter: Meter) -> None:
         db.upsert(
@@ -193,7 +204,5 @@ class StoredLimiter:
 
     def next_calls(self) -> dict[str, str]:
         """When each budget allows the next call, as stamps."""
-        return dict(
-            (row[0], row[1])
-            for row in self._db.query("SELECT budget, next_at FROM meter WHERE connection = ?", (self._connection,))
-        )
+        rows = self._db.query("SELECT budget, next_at FROM meter WHERE connection = ?", (self._connection,))
+        return {row[0]: row[1] for row in rows}

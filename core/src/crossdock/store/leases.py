@@ -34,7 +34,7 @@ class Leases:
             rows = db.query("SELECT owner, epoch, until FROM lease WHERE name = ?", (name,))
             if rows:
                 holder, epoch, until = rows[0]
-                if holder not in ("", owner) and until > stamp(now) and not is_dead(holder):
+                if holder and until > stamp(now) and not is_dead(holder):
                     return None
                 touched = db.run(
                     "UPDATE lease SET owner = ?, epoch = ?, until = ? WHERE name = ? AND epoch = ?",

@@ -46,7 +46,7 @@ def upgrade(database: Database) -> None:
     from sqlalchemy.pool import NullPool
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = create_engine(_sqlalchemy_url(database), poolclass=NullPool, **_arguments(database))
     try:
         with engine.connect() as connection:
@@ -79,12 +79,14 @@ def differences(database: Database) -> list[str]:
         engine.dispose()
 
 
-def _sqlalchemy_url(database: Database) -> str:
+def _sqlalchemy_url(database: Database) -> Any:
+    from sqlalchemy.engine import URL
+
     if database.dialect == "sqlite":
         path = sqlite_path(database.url)
         if path == ":memory:":
             raise StoreError("An in-memory database cannot be migrated; use a file.")
-        return f"sqlite:///{path}"
+        return URL.create("sqlite", database=path)
     scheme, _, rest = database.url.partition("://")
     return f"postgresql+psycopg://{rest}" if "+" not in scheme else database.url
 

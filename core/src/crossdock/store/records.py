@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+import msgspec
 
 from crossdock.errors import RecordError
 from crossdock.records import from_document
-from crossdock.store.database import Database, stamp
+from crossdock.store.database import Database, clean, stamp
 
 _COLUMNS = ("connection", "stream", "key", "ref", "fingerprint", "updated_at", "seen_at", "run", "page", "document")
 _KEY = ("connection", "stream", "key")
@@ -46,8 +47,14 @@ class Stored:
 
     @property
     def record(self) -> Any:
-        """The canonical record."""
-        return from_document(self.stream, self.document)
+        """The canonical record; raises `RecordError` when this release cannot read the stored document."""
+        try:
+            return from_document(self.stream, self.document)
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+            raise RecordError(
+                f"The stored {self.stream} record {self.key} cannot be read: {error}.", key=self.key,
+                hint=f"Read it again: crossdock sync {self.connection} {self.stream} --key {self.key}",
+            ) from error  # fmt: skip
 
 
 @attrs.frozen(slots=True)
@@ -108,6 +115,13 @@ class Records:
         if payloads:
             self._db.upsert("payload", (*_KEY, "body", "fetched_at"), _KEY, payloads)
 
+    def touch(self, connection: str, stream: str, rows: Sequence[Prepared]) -> None:
+        """Note the newer change time of records whose content is unchanged."""
+        self._db.many(
+            "UPDATE record SET updated_at = ? WHERE connection = ? AND stream = ? AND key = ?",
+            [(row.updated_at, connection, stream, row.key) for row in rows],
+        )
+
     def get(self, connection: str, stream: str, key: str) -> Stored | None:
         """One stored record."""
         rows = self._db.query(
@@ -129,7 +143,8 @@ class Records:
         """Stored records by what a person or another stream calls them."""
         condition, values = self._db.any_of("ref", refs)
         rows = self._db.query(
-            f"SELECT {', '.join(_COLUMNS)} FROM record WHERE connection = ? AND stream = ? AND {condition} ORDER BY key",
+            f"SELECT {', '.join(_COLUMNS)} FROM record WHERE connection = ? AND stream = ? AND {condition} "
+            "ORDER BY key",
             (connection, stream, values),
         )
         return [Stored(*row) for row in rows]
@@ -137,7 +152,8 @@ class Records:
     def search(self, stream: str, text: str) -> list[Stored]:
         """Records of any connection whose key or ref is `text`."""
         rows = self._db.query(
-            f"SELECT {', '.join(_COLUMNS)} FROM record WHERE stream = ? AND (key = ? OR ref = ?) ORDER BY connection, key",
+            f"SELECT {', '.join(_COLUMNS)} FROM record WHERE stream = ? AND (key = ? OR ref = ?) "
+            "ORDER BY connection, key",
             (stream, text, text),
         )
         return [Stored(*row) for row in rows]
@@ -176,7 +192,7 @@ class Records:
             "binding",
             ("source", "stream", "source_key", "connection", "external_id", "number", "created_at"),
             ("source", "stream", "source_key", "connection"),
-            [(*attrs.astuple(bound), stamp(now))],
+            [(*map(clean, attrs.astuple(bound)), stamp(now))],
         )
 
     def unbind(self, source: str, stream: str, source_key: str, connection: str) -> None:
@@ -209,6 +225,24 @@ class Records:
             found.setdefault(row[4], []).append(Bound(*row))
         return found
 
+    def called(self, stream: str, text: str) -> list[Bound]:
+        """Bindings whose id or number on the other system is `text`."""
+        rows = self._db.query(
+            "SELECT source, stream, source_key, connection, external_id, number FROM binding "
+            "WHERE stream = ? AND (external_id = ? OR number = ?) ORDER BY source, source_key",
+            (stream, text, text),
+        )
+        return [Bound(*row) for row in rows]
+
+    def bindings_of(self, source: str, stream: str, key: str) -> list[Bound]:
+        """Where one record exists on other systems."""
+        rows = self._db.query(
+            "SELECT source, stream, source_key, connection, external_id, number FROM binding "
+            "WHERE source = ? AND stream = ? AND source_key = ? ORDER BY connection",
+            (source, stream, key),
+        )
+        return [Bound(*row) for row in rows]
+
     # -- bookmarks ---------------------------------------------------------------------------------
 
     def bookmark(self, connection: str, stream: str) -> str | None:
@@ -226,16 +260,17 @@ class Records:
     # -- parked payloads ---------------------------------------------------------------------------
 
     def park(self, connection: str, stream: str, errors: Sequence[RecordError], run: int, now: datetime) -> None:
-        """Park payloads that could not be read."""
+        """Park payloads that could not be read; of several with one key the last one stays."""
         at = stamp(now)
+        unique = {clean(error.key): error for error in errors}
         self._db.upsert(
             "parked",
-            ("connection", "stream", "key", "cause", "message", "path", "vendor_message", "payload", "run", "parked_at"),
+            (*_KEY, "cause", "message", "path", "vendor_message", "payload", "run", "parked_at"),
             ("connection", "stream", "key"),
             [
-                (connection, stream, error.key, cause_of(error), str(error), error.path, error.vendor_message,
+                (connection, stream, key, *map(clean, (cause_of(error), str(error), error.path, error.vendor_message)),
                  error.payload, run, at)
-                for error in errors
+                for key, error in unique.items()
             ],
         )  # fmt: skip
 
@@ -253,7 +288,7 @@ class Records:
             "FROM parked WHERE (connection = ? OR ? = '') AND (stream = ? OR ? = '') ORDER BY id DESC",
             (connection, connection, stream, stream),
         )
-        return [ParkedRecord(*row[:8], bytes(row[8]), *row[9:]) for row in rows]
+        return [ParkedRecord(*(*row[:8], bytes(row[8]), *row[9:])) for row in rows]
 
     def any_parked(self, connection: str, stream: str) -> bool:
         """Whether anything of a stream is parked."""

@@ -6,7 +6,7 @@ between. Flags are small integers for the same reason.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -117,7 +117,11 @@ class Effect(Table, table=True):
         Index("ix_effect_flow_state", "flow", "state", "not_before"),
         Index("ix_effect_source", "source", "stream", "key"),
         Index("ix_effect_gap", "gap"),
-    )
+        Index(
+            "ix_effect_superseded", "flow", "ref",
+            sqlite_where=text("state = 'superseded'"), postgresql_where=text("state = 'superseded'"),
+        ),
+    )  # fmt: skip
     id: int | None = Field(default=None, sa_column=_id())
     flow: str = Field(sa_column=_text())
     operation: str = Field(sa_column=_text())

@@ -62,6 +62,10 @@ _LINE = {
     "total": ("total", "numeric"), "tax": ("tax", "numeric"), "status": ("status", "text"),
 }  # fmt: skip
 
+_DEFAULTS = {"fulfilled_by": "'seller'", "from_quantity": "1", "type": "'simple'"}
+_UNKNOWN = {"physical", "list_price", "tax_rate", "weight", "shipping_address.country"}
+"""Numbers and texts that may be unknown, which is not the same as zero or empty."""
+
 VIEWS: tuple[str, ...] = (*_VIEWS, "order_lines")
 
 
@@ -71,13 +75,20 @@ def create_statements(dialect: str) -> list[str]:
     Money and quantities are numeric: exact in PostgreSQL, and in SQLite a REAL for sums and comparisons (the exact text
     is in ``record.document``). Times are text in UTC.
     """
-    field = _sqlite_field if dialect == "sqlite" else _postgres_field
+    plain = _sqlite_field if dialect == "sqlite" else _postgres_field
+
+    def field(source: str, path: str, kind: str) -> str:
+        # A field that has its default is not in the document.
+        default = _DEFAULTS.get(path, {"text": "''", "numeric": "0"}.get(kind, "") if path not in _UNKNOWN else "")
+        value = plain(source, path, kind)
+        return f"COALESCE({value}, {default})" if default else value
+
     statements = []
     for name, (stream, columns) in _VIEWS.items():
         picked = ", ".join(f"{field('r.document', path, kind)} AS {column}" for column, (path, kind) in columns.items())
         statements.append(
-            f"CREATE VIEW {name} AS SELECT r.connection, r.key, {picked}, r.updated_at, r.seen_at "
-            f"FROM record r WHERE r.stream = '{stream}'"
+            f"CREATE VIEW {name} AS SELECT r.connection, r.key, {picked}, "
+            f"NULLIF(r.updated_at, '') AS updated_at, r.seen_at FROM record r WHERE r.stream = '{stream}'"
         )
     picked = ", ".join(f"{field('l.value', path, kind)} AS {column}" for column, (path, kind) in _LINE.items())
     number = field("r.document", "number", "text")

@@ -105,6 +105,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_effect_flow_state", "effect", ["flow", "state", "not_before"], unique=False)
     op.create_index("ix_effect_gap", "effect", ["gap"], unique=False)
+    op.create_index(
+        "ix_effect_superseded", "effect", ["flow", "ref"], unique=False,
+        sqlite_where=sa.text("state = 'superseded'"), postgresql_where=sa.text("state = 'superseded'"),
+    )  # fmt: skip
     op.create_index("ix_effect_source", "effect", ["source", "stream", "key"], unique=False)
     op.create_table(
         "event",

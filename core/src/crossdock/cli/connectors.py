@@ -1,0 +1,113 @@
+"""``crossdock connectors``: installed plugins, the hook matrix, and what is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from crossdock.cli.context import app_from_context
+from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural, table
+from crossdock.hookspecs import CONNECTOR_HOOKS
+from crossdock.registry import Connector, Found, PluginFailure, Registry
+
+LEVEL_FILE = "contract.json"
+
+
+@attrs.frozen(kw_only=True)
+class Listed:
+    """A connector (or a broken plugin) as machines get it; `spec` is `None` when it is not known."""
+
+    name: str
+    title: str
+    version: str
+    distribution: str
+    spec: int | None
+    hooks: list[str]
+    level: str
+    problem: str
+
+
+def listed(registry: Registry) -> list[Listed]:
+    """All connectors by name, then everything that is broken."""
+    usable = [_usable(each) for _, each in sorted(registry.connectors.items())]
+    return [*usable, *(_broken(failure) for failure in registry.failures)]
+
+
+def _usable(connector: Connector) -> Listed:
+    found, info = connector.found, connector.info
+    return Listed(
+        name=info.name, title=info.title, version=found.version, distribution=found.distribution, spec=info.spec,
+        hooks=list(connector.hooks), level=level_of(found), problem="",
+    )  # fmt: skip
+
+
+def _broken(failure: PluginFailure) -> Listed:
+    found = failure.found
+    return Listed(
+        name=found.name, title="", version=found.version, distribution=found.distribution, spec=None, hooks=[],
+        level="", problem=failure.cause,
+    )  # fmt: skip
+
+
+def level_of(found: Found) -> str:
+    """The level a connector reached in its contract suite: ``level`` in the `contract.json` that it ships."""
+    module = sys.modules.get(found.target.partition(":")[0])
+    source = getattr(module, "__file__", None)
+    if not source:
+        return ""
+    try:
+        answer: Any = json.loads((Path(source).parent / LEVEL_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    level = answer.get("level", "") if isinstance(answer, dict) else ""
+    return level if isinstance(level, str) else ""
+
+
+@click.command(epilog=examples("crossdock connectors", "crossdock connectors --json"))
+@json_option
+def connectors(as_json: bool) -> None:
+    """Show installed plugins, what each can do, and broken ones with the cause.
+
+    The matrix is read from the plugins' code. Ends with 1 when a plugin is broken; the others work all the same.
+    """
+    registry = app_from_context().registry
+    rows = listed(registry)
+    emit([attrs.asdict(row) for row in rows], as_json, lambda: _lines(rows, registry.ambient_plugins))
+    if registry.failures:
+        needs_attention()
+
+
+def _lines(rows: Sequence[Listed], ambient: Sequence[Found]) -> Iterator[str]:
+    usable = [row for row in rows if not row.problem]
+    if usable:
+        yield table(
+            [(row.name, row.title, row.version, row.distribution, row.spec, row.level or "-") for row in usable],
+            ("NAME", "TITLE", "VERSION", "DISTRIBUTION", "SPEC", "LEVEL"),
+        )
+        yield ""
+        for part in range(0, len(usable), 6):
+            yield from _matrix(usable[part : part + 6])
+    else:
+        yield "No connector is installed. For example: pip install crossdock-woocommerce"
+    if ambient:
+        yield "Ambient plugins: " + ", ".join(f"{each.name} ({each.distribution} {each.version})" for each in ambient)
+    broken = [row for row in rows if row.problem]
+    if broken:
+        yield f"{mark('fail')} {plural(len(broken), 'plugin')} cannot be used:"
+        for row in broken:
+            yield f"  {row.name} {row.version} ({row.distribution}): {row.problem}"
+
+
+def _matrix(rows: Sequence[Listed]) -> Iterator[str]:
+    hooks = [hook for hook in CONNECTOR_HOOKS if hook != "connector_info"]
+    yield table(
+        [(hook, *(mark("ok") if hook in row.hooks else "" for row in rows)) for hook in hooks],
+        ("HOOK", *(row.name for row in rows)),
+    )
+    yield ""

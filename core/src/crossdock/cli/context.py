@@ -1,0 +1,60 @@
+"""What a command works with: the opened project, and a stop button."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import cast
+
+import click
+
+from crossdock.app import App
+from crossdock.cli import PROJECT
+from crossdock.errors import UsageError
+
+_APP = "crossdock.app"
+
+
+def app_from_context(ctx: click.Context | None = None) -> App:
+    """The project's `App`, opened once for a command line and closed when it ends."""
+    ctx = ctx or click.get_current_context()
+    app = ctx.meta.get(_APP)
+    if app is None:
+        root = ctx.find_root()
+        app = root.with_resource(App(root.meta.get(PROJECT)))
+        ctx.meta[_APP] = app
+    return cast(App, app)
+
+
+@contextlib.contextmanager
+def stoppable(app: App) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the work at its next safe point; a second Ctrl-C ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if app.clock.stopping:
+            raise KeyboardInterrupt
+        click.echo("Stopping at the next safe point; once more to stop at once.", err=True)
+        app.clock.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def confirm(yes: bool, as_json: bool, question: str) -> None:
+    """Ask a person; without a terminal the answer has to be ``--yes``."""
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise UsageError("This cannot be undone, and nobody is here to ask.", hint="Add --yes if it is meant.")
+    click.confirm(question, abort=True, err=True)

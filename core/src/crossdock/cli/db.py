@@ -1,0 +1,101 @@
+"""``crossdock db``: the database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+
+from crossdock.app import App
+from crossdock.cli.context import app_from_context
+from crossdock.cli.output import emit, examples, json_option, mark, needs_attention
+from crossdock.store import migrate
+from crossdock.store.database import Database, connect, sqlite_path
+
+
+@click.group()
+def db() -> None:
+    """The database: upgrade, version, check, path."""
+
+
+@contextlib.contextmanager
+def _database(app: App) -> Iterator[Database]:
+    """The database as it is, without upgrading it."""
+    database = connect(app.database_url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def shown_url(url: str) -> str:
+    """A database URL without its password."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
+
+
+@db.command(epilog=examples("crossdock db upgrade"))
+@json_option
+def upgrade(as_json: bool) -> None:
+    """Bring the database to the version that this Crossdock needs; a database from the future is refused."""
+    app = app_from_context()
+    with _database(app) as database:
+        before = migrate.current(database)
+        migrate.ensure(database)
+        after = migrate.current(database)
+
+    def text() -> str:
+        if before == after:
+            return f"{mark('ok')} The database has version {after} already."
+        return f"{mark('ok')} The database has version {after} now" + (f", before {before}." if before else ".")
+
+    emit({"before": before, "after": after}, as_json, text)
+
+
+@db.command(epilog=examples("crossdock db version"))
+@json_option
+def version(as_json: bool) -> None:
+    """Show the database's version and the one this Crossdock needs. Exit code 1 when they differ."""
+    app = app_from_context()
+    with _database(app) as database:
+        found = migrate.current(database)
+    fits = found == migrate.HEAD
+    advice = "" if fits else f" (needed: {migrate.HEAD}; crossdock db upgrade)"
+    emit({"version": found, "needed": migrate.HEAD}, as_json, lambda: f"{found or 'empty'}{advice}")
+    if not fits:
+        needs_attention()
+
+
+@db.command(epilog=examples("crossdock db check"))
+@json_option
+def check(as_json: bool) -> None:
+    """Check version, schema and integrity of the database. Exit code 1 when something is wrong."""
+    app = app_from_context()
+    with _database(app) as database:
+        found = migrate.current(database)
+        whole = migrate.integrity(database)
+        differing = migrate.differences(database) if found == migrate.HEAD else []
+    problems = [] if found == migrate.HEAD else [f"version {found or 'none'} instead of {migrate.HEAD}"]
+    problems += [] if whole == "ok" else [f"integrity: {whole}"]
+    problems += [f"schema: {each}" for each in differing]
+    data = {"version": found, "needed": migrate.HEAD, "integrity": whole, "problems": problems}
+    emit(data, as_json,
+         lambda: [f"{mark('fail')} {each}" for each in problems]
+         or [f"{mark('ok')} The database is sound, version {found}."])  # fmt: skip
+    if problems:
+        needs_attention()
+
+
+@db.command(epilog=examples("crossdock db path", "sqlite3 $(crossdock db path) 'SELECT * FROM orders LIMIT 5'"))
+@json_option
+def path(as_json: bool) -> None:
+    """Show where the database is: its file, or its URL without the password."""
+    app = app_from_context()
+    url = shown_url(app.database_url)
+    file = sqlite_path(app.database_url) if app.database_url.startswith("sqlite") else None
+    emit({"url": url, "file": file}, as_json, lambda: file or url)

@@ -1,0 +1,161 @@
+"""What people set up: streams with schedules, and flows. Command line, web and `apply` say it the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_args
+
+from crossdock.app import App, check_name
+from crossdock.connection import ConnectorInfo
+from crossdock.engine.route import check_flow, route_stored
+from crossdock.errors import UsageError
+from crossdock.records import STREAMS, OrderStatus
+from crossdock.registry import Connector
+from crossdock.schedule import check_schedule, default_every, parse_span, span_text
+from crossdock.store.config import FlowOptions, FlowRow, StreamRow
+
+TOTALS = ("keep", "line", "hold")
+OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "statuses": ("--statuses", ("orders",)),
+    "totals": ("--totals", ("orders",)),
+    "approve_above": ("--approve-above", ("orders",)),
+    "warehouses": ("--warehouse", ("balance",)),
+    "buffer": ("--buffer", ("balance",)),
+    "skus": ("--sku", ("products", "prices", "balance")),
+}
+"""Options of a flow: how they are called on the command line, and for which streams they are."""
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+def offered_streams(connector: Connector) -> list[str]:
+    """The streams that can be read from a connector."""
+    return [each for each in STREAMS if connector.can(f"fetch_{each}")]
+
+
+def schedule_of(
+    info: ConnectorInfo, stream: str, every: str, cron: str, before: StreamRow | None
+) -> tuple[int | None, str]:
+    """The schedule of a stream in seconds or as a cron line: as asked, as it was before, or the default.
+
+    Raises `UsageError` when both are given, one cannot be read, or it is more often than the vendor allows.
+    """
+    if every and cron:
+        raise UsageError("Give either a time between two reads (--every) or a cron line (--cron).")
+    if every or cron:
+        span = parse_span(every) if every else None
+        check_schedule(info, stream, span, cron)
+        return (int(span.total_seconds()) if span else None), cron
+    if before is not None and (before.every or before.cron):
+        return before.every, before.cron
+    return int(default_every(info, stream).total_seconds()), ""
+
+
+def schedule_text(every: int | None, cron: str) -> str:
+    """A schedule for a person."""
+    if cron:
+        return f"cron {cron} UTC"
+    return f"every {span_text(timedelta(seconds=every))}" if every else ""
+
+
+def switch_stream(
+    app: App, connection: str, stream: str, *, on: bool | None, every: str = "", cron: str = ""
+) -> StreamRow:
+    """Switch a stream (`None` leaves the switch as it is) and set its schedule; raises `UsageError`."""
+    row = app.row(connection)
+    connector = app.registry.connector(row.connector)
+    offered = offered_streams(connector)
+    if stream not in offered:
+        known = ", ".join(offered) or "none"
+        raise UsageError(
+            f"{connection} ({connector.info.title}) has no stream {stream!r}; there are: {known}.",
+            hint="See the matrix of: crossdock connectors",
+        )
+    before = next((each for each in app.store.config.streams(connection) if each.stream == stream), None)
+    seconds, line = schedule_of(connector.info, stream, every, cron, before)
+    enabled = on if on is not None else bool(before and before.enabled)
+    text = f"{'on' if enabled else 'off'}, {schedule_text(seconds, line)}"
+    with app.store.transaction():
+        app.store.config.save_stream(connection, stream, enabled=enabled, every=seconds, cron=line)
+        app.store.journal.event("stream changed", f"{connection} {stream}", text, app.clock.now())
+    return StreamRow(connection=connection, stream=stream, enabled=enabled, every=seconds, cron=line)
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+
+def options_for(stream: str, given: Mapping[str, Any]) -> FlowOptions:
+    """The options of a flow; raises `UsageError` for one that its stream does not know or that cannot be right."""
+    default = FlowOptions()
+    changed = {name: value for name, value in given.items() if value != getattr(default, name)}
+    for name in changed:
+        option, streams = OPTIONS[name]
+        if stream not in streams:
+            raise UsageError(f"{option} is for flows of {', '.join(streams)}, not of {stream}.")
+    if "totals" in changed and changed["totals"] not in TOTALS:
+        raise UsageError(f"The policy for totals is one of {', '.join(TOTALS)}, not {changed['totals']!r}.")
+    known = get_args(OrderStatus)
+    unknown = [each for each in changed.get("statuses", ()) if each not in known]
+    if unknown:
+        raise UsageError(f"There is no status {unknown[0]!r}; there are: {', '.join(known)}.")
+    if changed.get("approve_above"):
+        _check_amount(changed["approve_above"])
+    return FlowOptions(**changed)
+
+
+def _check_amount(text: str) -> None:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"{text!r} is no amount.", hint="Write it like --approve-above 500.00")
+
+
+def find_flow(app: App, name: str) -> FlowRow:
+    """A stored flow; raises `UsageError` when there is none."""
+    row = app.store.config.flow(name)
+    if row is None:
+        known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
+        raise UsageError(f"There is no flow {name!r}; there are: {known}.", hint="crossdock flow add")
+    return row
+
+
+def add_flow(app: App, row: FlowRow) -> int:
+    """Add a flow and plan what is stored already; answers how many effects. Raises `UsageError` when it cannot work."""
+    check_name(row.name)
+    if app.store.config.flow(row.name) is not None:
+        raise UsageError(f"There is a flow {row.name!r} already.", hint=f"crossdock flow show {row.name}")
+    check_flow(app.bench, row)
+    now = app.clock.now()
+    with app.store.transaction():
+        app.store.config.save_flow(row, now)
+        app.store.journal.event("flow added", row.name, f"{row.stream}: {row.source} to {row.target}", now)
+    return route_stored(app.bench, row)
+
+
+def remove_flow(app: App, name: str) -> None:
+    """Remove a flow with its effects; refused while it is unknown whether one of them was done."""
+    find_flow(app, name)
+    counts = {state: number for (_, state), number in app.store.effects.counts(name).items()}
+    if counts.get("sending") or counts.get("in_doubt"):
+        raise UsageError(
+            f"The flow {name} has effects of which nobody knows yet whether they were done.",
+            hint=f"crossdock push {name}, or decide: crossdock effects resolve",
+        )
+    now = app.clock.now()
+    with app.store.transaction():
+        for gap in app.store.gaps.list():
+            if gap.flow == name:
+                app.store.gaps.close(gap.id, now)
+        app.store.effects.forget_flow(name)
+        app.store.config.remove_flow(name)
+        app.store.journal.event("flow removed", name, "", now)
+
+
+def words(values: Sequence[str]) -> tuple[str, ...]:
+    """Values given several times or separated by commas, as one tuple."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())

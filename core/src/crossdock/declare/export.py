@@ -1,0 +1,94 @@
+"""The project as a configuration file: without secrets, and such that applying it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import attrs
+
+from crossdock.app import App, secret_names
+from crossdock.configure import OPTIONS
+from crossdock.errors import UsageError
+from crossdock.schedule import span_text
+from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
+from crossdock.store.gaps import EVERY_FLOW
+from crossdock.vault import is_reference
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+HEAD = """\
+# Written by: crossdock export
+# Secrets are not in here: what is sealed stays in the database, references are kept. Put in force with: crossdock apply
+"""
+
+
+def export(app: App) -> str:
+    """All connections, streams, flows and mapping rows as TOML."""
+    streams: dict[str, list[StreamRow]] = {}
+    for row in app.store.config.streams():
+        if row.enabled or row.every or row.cron:
+            streams.setdefault(row.connection, []).append(row)
+    parts = [HEAD]
+    parts += ["\n".join(_connection(app, row, streams.get(row.name, []))) for row in app.store.config.connections()]
+    flows = app.store.config.flows()
+    parts += ["\n".join(_flow(flow)) for flow in flows]
+    names = {EVERY_FLOW, *(flow.name for flow in flows)}
+    for flow, kind, value, target in app.store.gaps.rows():
+        if flow in names:
+            parts.append(
+                f"[[mappings]]\nflow = {_text(flow)}\nkind = {_text(kind)}\nvalue = {_text(value)}\n"
+                f"target = {_text(target)}"
+            )
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _connection(app: App, row: ConnectionRow, streams: list[StreamRow]) -> Iterator[str]:
+    yield f"[connections.{_key(row.name)}]"
+    yield f"connector = {_text(row.connector)}"
+    if row.state == "draft":
+        yield "draft = true"
+    try:
+        secrets = secret_names(app.registry.connector(row.connector))
+    except UsageError:
+        # Its plugin is gone: nobody can say which of its settings are secrets.
+        yield "# The settings are left out, because the connector is not installed here."
+        return
+    for name, value in sorted(row.settings.items()):
+        if name in secrets and value and not is_reference(value):
+            yield f"# settings.{_key(name)} is sealed in the database"
+        elif value:
+            yield f"settings.{_key(name)} = {_text(value)}"
+    for stream in streams:
+        schedule = (
+            f"cron = {_text(stream.cron)}" if stream.cron
+            else f"every = {_text(span_text(timedelta(seconds=stream.every)))}" if stream.every else ""
+        )  # fmt: skip
+        parts = [part for part in (schedule, "" if stream.enabled else "enabled = false") if part]
+        yield f"streams.{_key(stream.stream)} = {{{' ' if parts else ''}{', '.join(parts)}{' ' if parts else ''}}}"
+
+
+def _flow(row: FlowRow) -> Iterator[str]:
+    yield f"[flows.{_key(row.name)}]"
+    for name in ("stream", "source", "target", "mode"):
+        yield f"{name} = {_text(getattr(row, name))}"
+    default = FlowOptions()
+    for field in attrs.fields(FlowOptions):
+        value = getattr(row.options, field.name)
+        if field.name not in OPTIONS or value == getattr(default, field.name):
+            continue
+        if isinstance(value, tuple):
+            shown = "[" + ", ".join(_text(each) for each in value) + "]"
+        else:
+            shown = str(value) if isinstance(value, int) else _text(value)
+        yield f"options.{field.name} = {shown}"
+
+
+def _text(value: str) -> str:
+    """A TOML basic string: JSON's escapes are TOML's, except that DEL must be escaped, too."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)

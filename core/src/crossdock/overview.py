@@ -1,0 +1,201 @@
+"""The state of a project in business terms: is anything stuck, why, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+from crossdock.schedule import next_due
+from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
+from crossdock.store.database import stamp, unstamp
+from crossdock.store.gaps import GapRow
+from crossdock.store.journal import RunRow, StoredLimiter
+from crossdock.store.store import Store
+
+STUCK_AFTER = timedelta(hours=1)
+UNSENT = ("ready", "sending", "submitted", "in_doubt", "parked", "awaiting")
+NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
+
+
+@attrs.frozen(kw_only=True)
+class StreamHealth:
+    """A stream that is on, or was read: its last run and when it may be read again. Times are stamps."""
+
+    connection: str
+    stream: str
+    enabled: bool
+    every: int | None
+    cron: str
+    records: int
+    last_state: str
+    last_at: str | None
+    last_message: str
+    synced_at: str | None
+    due_at: str | None
+    overdue: bool
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionHealth:
+    """A connection: its state and when each budget allows the next call, if that is in the future."""
+
+    name: str
+    connector: str
+    state: str
+    reason: str
+    verified_at: str | None
+    next_calls: dict[str, str]
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class FlowHealth:
+    """A flow: effects by state, and when the oldest one that is not delivered was planned."""
+
+    name: str
+    stream: str
+    source: str
+    target: str
+    mode: str
+    counts: dict[str, int]
+    oldest_unsent: str | None
+    source_read_at: str | None
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ParkedGroup:
+    """Parked effects or payloads of one cause."""
+
+    where: str
+    cause: str
+    count: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class Overview:
+    """Everything that one screen shows; `problems` says in sentences what needs a person."""
+
+    at: str
+    connections: list[ConnectionHealth]
+    streams: list[StreamHealth]
+    flows: list[FlowHealth]
+    gaps: list[GapRow]
+    parked: list[ParkedGroup]
+    problems: list[str]
+
+
+def overview(store: Store, now: datetime) -> Overview:
+    """The state of the project at `now`."""
+    rows = store.config.connections()
+    states = {row.name: row.state for row in rows}
+    connections = [_connection(store, row, now) for row in rows]
+    streams = [_stream(store, row, states.get(row.connection, ""), now) for row in store.config.streams()]
+    counts = store.effects.counts()
+    flows = [_flow(store, row, counts, now) for row in store.config.flows()]
+    gaps = store.gaps.list()
+    parked = _parked(store)
+    return Overview(
+        at=stamp(now), connections=connections, streams=streams, flows=flows, gaps=gaps, parked=parked,
+        problems=_problems(connections, streams, flows, gaps, parked),
+    )  # fmt: skip
+
+
+def _connection(store: Store, row: ConnectionRow, now: datetime) -> ConnectionHealth:
+    calls = StoredLimiter(store.database, row.name).next_calls()
+    at = stamp(now)
+    reason = f": {row.reason}" if row.reason else ""
+    return ConnectionHealth(
+        name=row.name, connector=row.connector, state=row.state, reason=row.reason, verified_at=row.verified_at,
+        next_calls={name: until for name, until in sorted(calls.items()) if until > at},
+        problem=f"The connection {row.name} is paused{reason}" if row.state == "paused" else "",
+    )  # fmt: skip
+
+
+def _stream(store: Store, row: StreamRow, state: str, now: datetime) -> StreamHealth:
+    runs = [
+        run
+        for run in store.journal.runs(connection=row.connection, stream=row.stream, limit=5)
+        if run.state != "running"
+    ]
+    last = runs[0] if runs else None
+    due = _due(row, last)
+    overdue = bool(row.enabled and state == "active" and due and now > due + _grace(row))
+    problem = ""
+    if state == "paused":
+        pass  # the connection says why, once
+    elif row.enabled and last is not None and last.state == "failed":
+        problem = f"Reading {row.stream} of {row.connection} failed: {last.message}"
+    elif overdue:
+        problem = f"{row.stream} of {row.connection} should have been read at {due:%Y-%m-%d %H:%M} UTC."
+    return StreamHealth(
+        connection=row.connection, stream=row.stream, enabled=row.enabled, every=row.every, cron=row.cron,
+        records=store.records.count(row.connection, row.stream), last_state=last.state if last else "",
+        last_at=last.ended_at if last else None, last_message=last.message if last else "", synced_at=row.synced_at,
+        due_at=stamp(due) if due and row.enabled else None, overdue=overdue, problem=problem,
+    )  # fmt: skip
+
+
+def _due(row: StreamRow, last: RunRow | None) -> datetime | None:
+    ended = unstamp(last.started_at) if last else None
+    return next_due(row.every, row.cron, ended) if ended else None
+
+
+def _grace(row: StreamRow) -> timedelta:
+    # One whole turn may be missed (a restart, a slow vendor) before anybody is told.
+    return max(timedelta(seconds=row.every or 0), timedelta(minutes=10))
+
+
+def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: datetime) -> FlowHealth:
+    own = {state: number for (flow, state), number in sorted(counts.items()) if flow == row.name}
+    oldest = store.effects.oldest(row.name)
+    planned_at = unstamp(oldest)
+    parts = [
+        f"{own[state]} {state.replace('_', ' ')}" for state in NEED_A_PERSON if own.get(state) and state != "parked"
+    ]
+    stuck = own.get("ready") and row.mode == "live" and planned_at and now - planned_at > STUCK_AFTER
+    if stuck:
+        parts.append(f"the oldest of {own['ready']} ready has waited since {planned_at:%Y-%m-%d %H:%M} UTC")
+    source = next((each for each in store.config.streams(row.source) if each.stream == row.stream), None)
+    return FlowHealth(
+        name=row.name, stream=row.stream, source=row.source, target=row.target, mode=row.mode, counts=own,
+        oldest_unsent=oldest, source_read_at=source.synced_at if source else None,
+        problem=f"The flow {row.name}: {', '.join(parts)}." if parts else "",
+    )  # fmt: skip
+
+
+def _parked(store: Store) -> list[ParkedGroup]:
+    groups = [
+        ParkedGroup(where=f"flow {flow}", cause=cause, count=count, message=message)
+        for flow, cause, count, message in store.effects.parked_groups()
+    ]
+    payloads: dict[tuple[str, str], list[str]] = {}
+    for row in store.records.parked():
+        payloads.setdefault((f"{row.connection} {row.stream}", row.cause), []).append(row.message)
+    groups += [
+        ParkedGroup(where=where, cause=cause, count=len(messages), message=messages[0])
+        for (where, cause), messages in payloads.items()
+    ]
+    return sorted(groups, key=lambda group: (-group.count, group.where, group.cause))
+
+
+def _problems(
+    connections: Sequence[ConnectionHealth], streams: Sequence[StreamHealth], flows: Sequence[FlowHealth],
+    gaps: Sequence[GapRow], parked: Sequence[ParkedGroup],
+) -> list[str]:  # fmt: skip
+    found = [connection.problem for connection in connections]
+    found += [stream.problem for stream in streams]
+    found += [flow.problem for flow in flows]
+    found = [problem for problem in found if problem]
+    if gaps:
+        waiting = sum(gap.waiting for gap in gaps)
+        codes = "1 unknown code holds" if len(gaps) == 1 else f"{len(gaps)} unknown codes hold"
+        found.append(f"{codes} {waiting} {'record' if waiting == 1 else 'records'}: crossdock gaps")
+    if parked:
+        count = sum(group.count for group in parked)
+        found.append(f"{count} {'record is' if count == 1 else 'records are'} parked: crossdock parked")
+    return found

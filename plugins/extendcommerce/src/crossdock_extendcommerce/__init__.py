@@ -1,0 +1,3 @@
+"""The Extend Commerce connector for Crossdock."""
+
+__version__ = "0.1.0"

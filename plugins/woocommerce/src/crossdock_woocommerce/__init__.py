@@ -1,0 +1,3 @@
+"""The WooCommerce connector for Crossdock."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,80 @@
+"""Fixtures of the core's tests."""
+
+from __future__ import annotations
+
+import pytest
+from cli_kit import shell
+from databases import SqliteFiles, postgres
+from engine_kit import depots_installed, served
+from engine_kit import world as open_world
+
+from crossdock.store.store import Store
+
+
+@pytest.fixture
+def crossdock(tmp_path, monkeypatch):
+    """A new project with the connector acme, two Acme systems, and a command line in its folder."""
+    with shell(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory):
+    """SQLite databases."""
+    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A real PostgreSQL server; started by the first test that needs it."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request):
+    """Makes databases: tests that use it run on SQLite and on PostgreSQL."""
+    return request.getfixturevalue("sqlite_files" if request.param == "sqlite" else "postgres_server")
+
+
+@pytest.fixture
+def database_url(server):
+    """A database with the schema."""
+    url = server.migrated()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def store(database_url):
+    """An open store."""
+    opened = Store.open(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def depots(tmp_path_factory):
+    """The registry of an environment that has only the scripted connectors."""
+    with depots_installed(tmp_path_factory.mktemp("site")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """Two depots that answer requests; a test gets them empty."""
+    with served() as pair:
+        yield pair
+
+
+@pytest.fixture
+def world(tmp_path, database_url, depots, servers):
+    """A shop and an ERP in one project."""
+    with open_world(tmp_path, database_url, depots, *servers) as made:
+        yield made
+
+
+@pytest.fixture
+def bench(world):
+    """What the engine works with, on a clock that the test moves."""
+    return world.bench

