@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ class Shell:
     """Runs `crossdock` in this process, as if typed in the project's folder without a terminal."""
 
     home: Path
+    site: Path
     shop: Acme
     erp: Acme
     urls: Mapping[str, str]
@@ -47,10 +49,29 @@ class Shell:
                 "connection", "add", name, "-c", "acme", "--set", f"url={self.urls[name]}", "--set", f"token={TOKEN}"
             )
 
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """A real process of a command, not waited for."""
+        environment = {**os.environ, "PYTHONPATH": str(self.site)}
+        return subprocess.Popen([sys.executable, "-m", "crossdock", *words], env=environment, stderr=subprocess.PIPE)
+
+
+Systems = Mapping[str, tuple[Acme, str]]
+
 
 @contextlib.contextmanager
-def shell(folder: Path, environment: Any) -> Iterator[Shell]:
-    """A new project in `folder`; `environment` is pytest's monkeypatch."""
+def systems() -> Iterator[Systems]:
+    """Two Acme systems being served, by connection name, with their addresses."""
+    shop, erp = Acme(), Acme()
+    with serve(shop) as first, serve(erp) as second:
+        yield {"shop": (shop, first.url), "erp": (erp, second.url)}
+
+
+@contextlib.contextmanager
+def shell(folder: Path, environment: Any, served: Systems, migrated: Path) -> Iterator[Shell]:
+    """A new project in `folder` with a copy of the database `migrated`, and its systems emptied.
+
+    `environment` is pytest's monkeypatch.
+    """
     site = install(folder / "site", "acme", ACME)
     home = folder / "project"
     environment.syspath_prepend(str(site))
@@ -59,11 +80,13 @@ def shell(folder: Path, environment: Any) -> Iterator[Shell]:
     for name in ("CROSSDOCK_DATABASE_URL", "CROSSDOCK_SECRET_KEY", "CROSSDOCK_FIND_AFTER"):
         environment.delenv(name, raising=False)
     environment.delitem(sys.modules, "acme_plugin", raising=False)
-    shop, erp = Acme(), Acme()
-    with serve(shop) as first, serve(erp) as second:
-        shell = Shell(home, shop, erp, {"shop": first.url, "erp": second.url})
-        shell.run("init", str(home))
-        yield shell
+    for system, _ in served.values():
+        system.empty()
+    urls = {name: url for name, (_, url) in served.items()}
+    shell = Shell(home, site, served["shop"][0], served["erp"][0], urls)
+    shell.run("init", str(home))
+    shutil.copy(migrated, home)
+    yield shell
     sys.modules.pop("acme_plugin", None)
     sys.modules.pop("crossdock_local", None)
 

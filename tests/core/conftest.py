@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from cli_kit import shell
+from cli_kit import shell, systems
 from databases import SqliteFiles, postgres
 from engine_kit import depots_installed, served
 from engine_kit import world as open_world
+from ops_kit import migrated, project  # noqa: F401
 
 from crossdock.store.store import Store
 
 
+@pytest.fixture(scope="session")
+def acmes():
+    """Two Acme systems, served as long as the tests run."""
+    with systems() as made:
+        yield made
+
+
 @pytest.fixture
-def crossdock(tmp_path, monkeypatch):
+def crossdock(tmp_path, monkeypatch, acmes, migrated):  # noqa: F811
     """A new project with the connector acme, two Acme systems, and a command line in its folder."""
-    with shell(tmp_path, monkeypatch) as made:
+    with shell(tmp_path, monkeypatch, acmes, migrated) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""Databases for tests: a fresh one each, copied from a migrated template because migrating costs half a second."""
+"""Databases for tests: a fresh one each, without migrating each of them, which takes half a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from crossdock.store import migrate
 from crossdock.store.store import Store
+from crossdock.store.tables import metadata
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it complains about an unset XDG_RUNTIME_DIR
@@ -24,7 +26,8 @@ class Postgres:
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._numbers = itertools.count(1)
-        self._template = ""
+        self._free: list[str] = []
+        self._lent: set[str] = set()
         # A test's database need not survive a power cut.
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             self._admin(f"ALTER SYSTEM SET {setting} = off")
@@ -36,24 +39,27 @@ class Postgres:
 
     def empty(self) -> str:
         """The URL of a new database with nothing in it."""
-        return self._make("")
-
-    def migrated(self) -> str:
-        """The URL of a new database with the schema."""
-        if not self._template:
-            url = self._make("")
-            Store.open(url).close()
-            self._template = url.partition("?")[0].rpartition("/")[2]
-        return self._make(f" TEMPLATE {self._template}")
-
-    def _make(self, how: str) -> str:
         name = f"test{next(self._numbers)}"
-        self._admin(f"CREATE DATABASE {name}{how}")
+        self._admin(f"CREATE DATABASE {name}")
         return self._uri.replace("/postgres?", f"/{name}?")
 
+    def migrated(self) -> str:
+        """The URL of a database with the schema and nothing in it."""
+        url = self._free.pop() if self._free else self.empty()
+        Store.open(url).close()
+        self._lent.add(url)
+        return url
+
     def drop(self, url: str) -> None:
-        """Remove a database, also under those who still use it."""
-        self._admin(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+        """Give a database back. One with the schema is emptied and used again: making one takes ten times as long."""
+        if url not in self._lent:
+            self._admin(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+            return
+        self._lent.remove(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
+            connection.execute("UPDATE alembic_version SET version_num = %s", (migrate.HEAD,))
+        self._free.append(url)
 
 
 class SqliteFiles:

@@ -134,6 +134,12 @@ class Acme(Sandbox):
 
     def __init__(self) -> None:
         super().__init__()
+        self.empty()
+
+    def empty(self) -> None:
+        """As on its first day."""
+        self.faults.clear()
+        self.requests.clear()
         self.token = TOKEN
         self.orders: dict[str, dict[str, Any]] = {}
         self.stock: dict[str, str] = {}

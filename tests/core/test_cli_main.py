@@ -82,7 +82,10 @@ def test_an_unknown_command_is_wrong_usage():
 def test_a_database_that_cannot_be_opened_is_told(crossdock, monkeypatch):
     monkeypatch.setenv("CROSSDOCK_DATABASE_URL", "sqlite:////no/such/folder/x.db")
 
-    assert "cannot be opened" in crossdock.run("status", code=1).stderr
+    result = crossdock.run("status", code=1)
+
+    assert "/no/such/folder" in result.stderr
+    assert "Hint:" in result.stderr
 
 
 def test_a_reader_that_goes_away_is_no_trouble(crossdock):
@@ -93,7 +96,13 @@ def test_a_reader_that_goes_away_is_no_trouble(crossdock):
 
 
 def test_the_project_can_be_named(crossdock, tmp_path, monkeypatch):
+    crossdock.connect("shop")
     monkeypatch.delenv("CROSSDOCK_HOME")
-    crossdock.run("--project", str(crossdock.home), "connection", "list")
 
-    assert (crossdock.home / "crossdock.db").is_file()
+    assert "shop" in crossdock.run("--project", str(crossdock.home), "connection", "list").stdout
+
+
+def test_a_first_command_makes_the_database(tmp_path):
+    process("status", environment={"CROSSDOCK_HOME": str(tmp_path)})
+
+    assert (tmp_path / "crossdock.db").is_file()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -172,8 +171,8 @@ def test_status_fits_a_screen(shop):
 def test_an_interrupt_stops_at_a_safe_point(shop):
     shop.shop.order("1")
     shop.shop.fault("slow", path="/orders", seconds=2.0)
-    running = subprocess.Popen([sys.executable, "-m", "crossdock", "sync", "shop", "orders"], stderr=subprocess.PIPE)
-    while not any(each["path"] == "/orders" for each in shop.shop.requests):
+    running = shop.start("sync", "shop", "orders")
+    while running.poll() is None and not any(each["path"] == "/orders" for each in shop.shop.requests):
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(0.02)
     running.send_signal(signal.SIGINT)

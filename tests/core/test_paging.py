@@ -109,7 +109,7 @@ class Remote:
         headers = {"x-total": str(len(found))}
         if self.skew is not None:
             headers["date"] = email.utils.format_datetime(self.now + self.skew, usegmt=True)
-        return Answer(200, headers, msgspec.json.encode(shown), "https://shop.example/orders")
+        return Answer(200, headers, msgspec.json.encode(shown), "https://shop.example/orders", seconds=1.0)
 
     def _visible(self, key: int) -> bool:
         return key not in self.hidden and (key in self.rows or not self.leaves_out_dropped)

@@ -156,10 +156,13 @@ def test_a_one_time_link_pasted_instead_of_the_secret_is_refused_with_that_reaso
 @given(typed=st.text(max_size=30), name=st.sampled_from([field.name for field in fields_of(Shop)]))
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_whatever_is_typed_gives_settings_or_sentences_and_never_a_crash(typed, name):
+    found: dict[str, str] = {}
     try:
         build(Shop, GOOD | {name: typed})
     except SettingsError as error:
-        assert set(error.problems) == {name}
+        found = error.problems
+
+    assert set(found) <= {name}
 
 
 def test_a_type_that_no_form_can_ask_for_is_refused_when_the_class_is_read():
@@ -195,7 +198,8 @@ def _attempts() -> list[str]:
     shop = Shop(url="https://shop.example", key="ck_1", secret=secret, pin=Secret(HIDDEN))
     return [
         str(secret), repr(secret), f"{secret}", f"{secret:>40}", f"{secret!s}{secret!r}{secret!a}", f"{secret}",
-        "%s %r" % (secret, secret), f"{[secret]}", f"{ {'a': secret} }", str(shop), repr(shop), f"{shop}",
+        "%s %r" % (secret, secret),  # noqa: UP031
+        f"{[secret]}", f"{ {'a': secret} }", str(shop), repr(shop), f"{shop}",
         str(attrs.asdict(shop)), str(attrs.astuple(shop)),
     ]  # fmt: skip
 

@@ -81,6 +81,8 @@ class Endpoint:
     read_timeout: float = 60.0
     max_bytes: int = 64 * 1024 * 1024
     concurrency: int = 4
+    budgets: tuple[Budget, ...] = ()
+    """The vendor's limits as this account has them; replaces those of `ConnectorInfo` with the same name."""
     secret_params: frozenset[str] = frozenset()
     """Names of query parameters that are masked whatever their value (signatures, nonces)."""
 

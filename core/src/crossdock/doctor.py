@@ -218,12 +218,12 @@ def _work(store: Store) -> Iterator[Check]:
         counts[state] = counts.get(state, 0) + number
     unread, gaps = len(store.records.parked()), len(store.gaps.list())
     problems = (
-        (counts.get("in_doubt", 0), "In doubt", "effects whose answer was lost",
+        (counts.get("in_doubt", 0), "In doubt", "whose answer was lost",
          "crossdock push asks the targets; then: crossdock effects list --state in_doubt"),
-        (counts.get("parked", 0), "Parked effects", "effects that were refused", "crossdock parked list"),
-        (unread, "Parked payloads", "payloads that could not be read", "crossdock parked list"),
-        (gaps, "Gaps", "unknown codes", "crossdock gaps list"),
-        (counts.get("awaiting", 0), "Approvals", "effects that wait for a person",
+        (counts.get("parked", 0), "Parked effects", "refused", "crossdock parked list"),
+        (unread, "Parked payloads", "could not be read", "crossdock parked list"),
+        (gaps, "Gaps", "unknown and open", "crossdock gaps list"),
+        (counts.get("awaiting", 0), "Approvals", "waiting for a person",
          "crossdock effects list --state awaiting"),
     )  # fmt: skip
     for number, name, what, hint in problems:

@@ -140,19 +140,25 @@ def total_difference(order: Order) -> Decimal:
     Zero when the document balances. WooCommerce with "round tax at subtotal level" is off by a cent in every second
     order (vendor page section 4, measured), so a difference is no reason to refuse an order.
     """
+    return round_money(_difference(order), order.currency)
+
+
+def _difference(order: Order) -> Decimal:
     parts = sum((line.total for line in order.lines), ZERO) + sum((charge.total for charge in order.charges), ZERO)
     if not order.prices_include_tax:
         parts += order.total_tax
     parts -= sum((each.amount for each in order.discounts if not each.in_lines), ZERO)
-    return round_money(order.total - parts, order.currency)
+    return order.total - parts
 
 
 def with_rounding_line(order: Order) -> Order:
-    """The order with its difference as one explicit rounding charge, so that it balances; unchanged if it does."""
-    difference = total_difference(order)
-    if not difference:
+    """The order with its difference as one explicit rounding charge, so that it balances; unchanged if it does.
+
+    The charge is the exact difference: half a minor unit, rounded, would leave another half.
+    """
+    if not total_difference(order):
         return order
-    charge = Charge(key="rounding", kind="rounding", name="Rounding", total=difference)
+    charge = Charge(key="rounding", kind="rounding", name="Rounding", total=_difference(order))
     return evolve(order, charges=(*order.charges, charge))
 
 

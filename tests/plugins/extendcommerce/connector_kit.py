@@ -49,7 +49,7 @@ def opened(sandbox: ExtendSandbox, **changes: str) -> Iterator[Session[Settings]
         budgets = [evolve(each, calls=10**6, burst=10**6) for each in INFO.budgets]
         assert all(isinstance(each, Budget) for each in budgets)
         http = Http(
-            endpoint(settings), clock=clock, limiter=MemoryLimiter(), budgets=budgets,
+            evolve(endpoint(settings), budgets=()), clock=clock, limiter=MemoryLimiter(), budgets=budgets,
             secrets=[settings.password.reveal()], seed=1,
         )  # fmt: skip
         log = logging.LoggerAdapter(logging.getLogger("test"), {})

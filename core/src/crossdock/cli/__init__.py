@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 
 # name -> (module:command, what it does); the order is the order of the help
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("crossdock.cli.demo:demo", "A full round trip between two sandboxes, proven at the end."),
     "init": ("crossdock.cli.init:init", "Make a project folder: configuration, key file, local plugin file."),
     "connectors": ("crossdock.cli.connectors:connectors", "Installed plugins, what they can do, broken ones and why."),
     "connection": ("crossdock.cli.connection:connection", "Accounts at external systems: add, verify, pause, remove."),

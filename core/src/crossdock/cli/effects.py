@@ -106,7 +106,8 @@ def show(number: int, as_json: bool) -> None:
         if found.path:
             yield f"Field: {found.path}"
         if found.external_id:
-            yield f"There:  {found.number or found.external_id} (id {found.external_id})"
+            number = f", number {found.number}" if found.number not in ("", found.external_id) else ""
+            yield f"There:  {found.external_id}{number}"
         yield "Attempts:" if attempts else "It was not tried yet."
         for at, run, state, text in attempts:
             yield f"  {at[:19]}Z  run {run}  {state}" + (f"  {text}" if text else "")

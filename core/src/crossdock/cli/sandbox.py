@@ -73,7 +73,7 @@ def command_for(connector: str, settings: Mapping[str, str]) -> str:
     return f"crossdock connection add my-{connector} -c {connector} {pairs}".rstrip()
 
 
-def make(connector: Connector, pairs: tuple[str, ...]) -> Any:
+def make(connector: Connector, pairs: tuple[str, ...], **given: Any) -> Any:
     """The connector's sandbox with these options; raises `UsageError` for an option that it does not take."""
     module, _, name = connector.info.sandbox.partition(":")
     if not name:
@@ -87,7 +87,7 @@ def make(connector: Connector, pairs: tuple[str, ...]) -> Any:
         ) from error
     parameters = inspect.signature(create).parameters
     open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = dict(given)
     for pair in pairs:
         option, equals, text = pair.partition("=")
         option = option.strip().replace("-", "_")

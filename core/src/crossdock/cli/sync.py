@@ -104,7 +104,7 @@ def _synced(connection: str, stream: str, pulled: Pulled, seconds: float) -> Syn
     text = describe(error) if isinstance(error, ConnectorError) else str(error or "")
     return Synced(
         connection=connection, stream=stream, state=pulled.state, run=pulled.run, counts=pulled.counts, error=text,
-        hint=error.hint if error else "", seconds=seconds,
+        hint=error.hint if error else "", seconds=round(seconds, 3),
     )  # fmt: skip
 
 

@@ -184,7 +184,8 @@ def why_not(bench: Bench, flow: FlowRow, key: str) -> tuple[str, int | None]:
     effect = latest_effect(bench, flow, key)
     if effect is not None:
         if effect.state == "done":
-            return f"It was delivered at {effect.updated_at[:16].replace('T', ' ')} UTC, and a side changed since.", effect.id
+            at = effect.updated_at[:16].replace("T", " ")
+            return f"It was delivered at {at} UTC; a side changed since.", effect.id
         words, said = _WORDS.get(effect.state, ""), effect.message
         if effect.state == "parked":
             return f"It is parked: {said}", effect.id

@@ -126,7 +126,7 @@ class Http:
         self.redactor = Redactor(secrets, endpoint.secret_params)
         self._clock = clock
         self._limiter = limiter
-        self._budgets = {budget.name: budget for budget in budgets}
+        self._budgets = {budget.name: budget for budget in (*budgets, *endpoint.budgets)}
         self._exchanges = exchanges
         self._random = random.Random(seed)  # noqa: S311  jitter, not cryptography
         self._client: httpx.Client | None = None

@@ -62,8 +62,9 @@ _LINE = {
     "total": ("total", "numeric"), "tax": ("tax", "numeric"), "status": ("status", "text"),
 }  # fmt: skip
 
-_DEFAULTS = {"fulfilled_by": "'seller'", "from_quantity": "1", "type": "'simple'"}
-_UNKNOWN = {"physical", "list_price", "tax_rate", "weight", "shipping_address.country"}
+_DEFAULTS = {"orders.status": "'unknown'", "orders.fulfilled_by": "'seller'", "prices.from_quantity": "1",
+             "products.type": "'simple'"}  # fmt: skip
+_UNKNOWN = {"physical", "list_price", "tax_rate", "weight", "country"}
 """Numbers and texts that may be unknown, which is not the same as zero or empty."""
 
 VIEWS: tuple[str, ...] = (*_VIEWS, "order_lines")
@@ -77,30 +78,30 @@ def create_statements(dialect: str) -> list[str]:
     """
     plain = _sqlite_field if dialect == "sqlite" else _postgres_field
 
-    def field(source: str, path: str, kind: str) -> str:
+    def field(view: str, column: str, source: str, path: str, kind: str) -> str:
         # A field that has its default is not in the document.
-        default = _DEFAULTS.get(path, {"text": "''", "numeric": "0"}.get(kind, "") if path not in _UNKNOWN else "")
         value = plain(source, path, kind)
-        return f"COALESCE({value}, {default})" if default else value
+        default = _DEFAULTS.get(f"{view}.{column}", {"text": "''", "numeric": "0"}.get(kind, ""))
+        return f"COALESCE({value}, {default}) AS {column}" if default and column not in _UNKNOWN else f"{value} AS {column}"
 
     statements = []
     for name, (stream, columns) in _VIEWS.items():
-        picked = ", ".join(f"{field('r.document', path, kind)} AS {column}" for column, (path, kind) in columns.items())
+        picked = ", ".join(field(name, column, "r.document", path, kind) for column, (path, kind) in columns.items())
         statements.append(
             f"CREATE VIEW {name} AS SELECT r.connection, r.key, {picked}, "
             f"NULLIF(r.updated_at, '') AS updated_at, r.seen_at FROM record r WHERE r.stream = '{stream}'"
         )
-    picked = ", ".join(f"{field('l.value', path, kind)} AS {column}" for column, (path, kind) in _LINE.items())
-    number = field("r.document", "number", "text")
-    currency = field("r.document", "currency", "text")
+    picked = ", ".join(field("order_lines", column, "l.value", path, kind) for column, (path, kind) in _LINE.items())
+    number = field("order_lines", "order_number", "r.document", "number", "text")
+    currency = field("order_lines", "currency", "r.document", "currency", "text")
     each = (
         "json_each(r.document, '$.lines') l"
         if dialect == "sqlite"
         else "LATERAL jsonb_array_elements((r.document::jsonb)->'lines') l(value)"
     )
     statements.append(
-        f"CREATE VIEW order_lines AS SELECT r.connection, r.key AS order_key, {number} AS order_number, {picked}, "
-        f"{currency} AS currency FROM record r, {each} WHERE r.stream = 'orders'"
+        f"CREATE VIEW order_lines AS SELECT r.connection, r.key AS order_key, {number}, {picked}, "
+        f"{currency} FROM record r, {each} WHERE r.stream = 'orders'"
     )
     return statements
 

@@ -111,6 +111,9 @@ class Settings:
         "Webhook secret", help="The Secret of the webhook; without it anybody can send one", default=Secret(""),
         where="Extend Commerce > gear wheel > Webhooks",
     )  # fmt: skip
+    calls_per_minute: int = setting(
+        "Calls a minute", help="The limit of the Standard group; Extend agrees on other limits by contract", default=300,
+    )  # fmt: skip
     connect_timeout: int = setting("Connect time-out in seconds", default=10)
     read_timeout: int = setting("Read time-out in seconds", default=120)
     write_timeout: int = setting("Write time-out in seconds", default=300)
@@ -131,16 +134,18 @@ RULES = (
 _MINUTE = timedelta(minutes=1)
 
 
-def _standard(name: str) -> Budget:
-    # 300 a minute for a resource family (vendor page section 3); pace and burst together stay below it.
-    return Budget(name=name, calls=270, per=_MINUTE, burst=30)
+def budgets(limit: int = 300) -> tuple[Budget, ...]:
+    """The vendor's limits, one bucket a resource family (vendor page section 3).
 
-
-BUDGETS = (
-    _standard("orders"), _standard("products"), _standard("availability"), _standard("prices"), _standard("customers"),
-    Budget(name="lookups", calls=2700, per=_MINUTE, burst=300),  # group High
-    Budget(name="atp", calls=50, per=_MINUTE, burst=10),  # group Low
-)  # fmt: skip
+    `limit` is that of the Standard group; High is ten times, Low a fifth of it. Pace and burst together stay below.
+    """
+    burst = max(limit // 10, 1)
+    standard = ("orders", "products", "availability", "prices", "customers")
+    return (
+        *(Budget(name=name, calls=max(limit - burst, 1), per=_MINUTE, burst=burst) for name in standard),
+        Budget(name="lookups", calls=(limit - burst) * 10 or 1, per=_MINUTE, burst=burst * 10),
+        Budget(name="atp", calls=max((limit - burst) // 5, 1), per=_MINUTE, burst=max(burst // 3, 1)),
+    )
 
 
 def endpoint(settings: Settings) -> Endpoint:
@@ -151,6 +156,7 @@ def endpoint(settings: Settings) -> Endpoint:
         rules=RULES,
         connect_timeout=float(settings.connect_timeout),
         read_timeout=float(settings.read_timeout),
+        budgets=budgets(settings.calls_per_minute),
     )
 
 
@@ -167,7 +173,7 @@ INFO = ConnectorInfo(
         "balance": StreamInfo(every=timedelta(minutes=15)),
         "customers": StreamInfo(every=timedelta(days=1)),
     },
-    budgets=BUDGETS,
+    budgets=budgets(),
     create_is_idempotent=False,
     webhooks="manual",
     find_after=timedelta(seconds=10),

@@ -47,7 +47,9 @@ def _push(session: Session[Settings], product: Product, places: _Places, measure
         raise Refusal("WooCommerce cannot look up a SKU with a comma.", path="sku")
     place = _existing(places, product.sku)
     if place is not None and place.parent:
-        raise Refusal(f"The shop has {product.sku} as a variation of product {place.parent}.", path="sku")
+        if product.variants:
+            raise Refusal(f"The shop has {product.sku} as a variation of product {place.parent}.", path="sku")
+        return _update_variation(session, product, place, measures)
     if place is not None and product.variants and place.kind not in CONTAINERS:
         raise Refusal(f"The shop has {product.sku} as a {place.kind} product, without variations.", path="variants")
     children = {variant.sku: _existing(places, variant.sku) for variant in product.variants}
@@ -97,6 +99,15 @@ def _write(session: Session[Settings], product: Product, place: Place | None, me
     if str(stored.sku or "") != product.sku:
         raise Refusal(f"The shop kept the SKU {stored.sku!r} instead of {product.sku!r}.", path="sku")
     session.memory.put_many("sku", {} if product.variants else {product.sku: str(stored.id)})
+    return stored.id
+
+
+def _update_variation(session: Session[Settings], product: Product, place: Place, measures: Units) -> int:
+    """What an article of the ERP tells of a variation here; its name comes from its parent and is left alone."""
+    body = {name: value for name, value in from_product(product, measures).items() if name != "name"}
+    stored = api(session).put(f"products/{place.parent}/variations/{place.id}", body).decode(wire.STORED)
+    if str(stored.sku or "") != product.sku:
+        raise Refusal(f"The shop kept the SKU {stored.sku!r} instead of {product.sku!r}.", path="sku")
     return stored.id
 
 

@@ -271,20 +271,21 @@ def push_prices(session: Session[Settings], prices: Iterable[Price]) -> Iterator
 def price_item(price: Price, money: Shop, slot: int = 0, *, keep_sales: bool = False) -> Item:
     """What to send for a price; raises `Refusal` for what WooCommerce would store as something else.
 
-    A list price makes the amount a sale price, with the dates as the sale's. Without one the amount is the regular
-    price and a running sale ends, unless `keep_sales`. A date is cleared by "", since null means unchanged in a batch.
+    A higher list price makes the amount a sale price, with the dates as the sale's. Without one (an ERP often names
+    the amount itself) the amount is the regular price and a running sale ends, unless `keep_sales`.
+    A date is cleared by "", since null means unchanged in a batch.
     """
     _check_scope(price, money)
     amount = _in_shop_mode(price.amount, price, money, "amount")
     body: dict[str, Any]
-    if price.list_price is None:
+    if price.list_price in (None, price.amount):
         if price.valid_from or price.valid_until:
             raise Refusal("WooCommerce has dates for sale prices only: give the list price too.", path="valid_from")
         body = {"regular_price": format(amount, "f")}
         if not keep_sales:
             body |= {"sale_price": "", "date_on_sale_from_gmt": "", "date_on_sale_to_gmt": ""}
     else:
-        regular = _in_shop_mode(price.list_price, price, money, "list_price")
+        regular = _in_shop_mode(price.list_price or price.amount, price, money, "list_price")
         if amount >= regular:
             raise Refusal(
                 f"The sale price {amount} is not below the list price {regular}; WooCommerce would drop it.",

@@ -80,6 +80,11 @@ class Meter:
         self._retry_after = retry_after
         self._spent: dict[str, tuple[int, int]] = {}
 
+    @property
+    def standard(self) -> int:
+        """The limit of the Standard group."""
+        return self._limits["standard"]
+
     def spend(self, family: str, group: str) -> tuple[bool, dict[str, str]]:
         """Whether the call may go on, and the rate headers of its answer."""
         now = int(self._clock.now().timestamp())

@@ -90,6 +90,7 @@ class ExtendSandbox(Sandbox):
             "username": self.login.username,
             "password": self.login.password,
             "webhook_secret": self.webhook_secret,
+            "calls_per_minute": str(self.meter.standard),
             "customer_number": next(iter(self.customers.known), ""),
             "price_customer_number": next(iter(self.customers.known), ""),
             "warehouses": self.stock.default_warehouse,

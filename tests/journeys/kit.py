@@ -1,0 +1,368 @@
+"""What journeys are made of: a project folder driven by the installed command, and systems in a process of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+
+COMMAND = str(Path(sys.executable).parent / "crossdock")
+ADMITTED = ("processing", "completed")
+FIND_AFTER = "0.2"
+_HIDDEN = ("checkout-draft", "auto-draft")
+_TIMEOUT = 90
+
+
+def poll(answer: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What `answer` says as soon as it says anything; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = answer()
+        if found:
+            return found
+        time.sleep(0.003)
+    raise AssertionError("It did not happen in time.")
+
+
+# -- systems ---------------------------------------------------------------------------------------
+
+
+@attrs.define
+class Twin:
+    """A sandbox in another process, controlled by its own door."""
+
+    connector: str
+    url: str
+    settings: dict[str, str]
+    _client: httpx.Client = attrs.field(factory=lambda: httpx.Client(timeout=30, trust_env=False))
+
+    def _answer(self, response: httpx.Response) -> Any:
+        assert response.status_code == 200, f"{response.url}: {response.status_code} {response.text[:500]}"
+        return response.json()
+
+    def state(self) -> dict[str, Any]:
+        """Everything the system knows."""
+        return self._answer(self._client.get(f"{self.url}/_sandbox/state"))
+
+    def do(self, action: str, **arguments: Any) -> Any:
+        """Let the system's people do something."""
+        return self._answer(self._client.post(f"{self.url}/_sandbox/do/{action}", json=arguments))
+
+    def fault(self, kind: str, **details: Any) -> None:
+        """Plan a fault."""
+        self._answer(self._client.post(f"{self.url}/_sandbox/faults", json={"kind": kind, **details}))
+
+    def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """What the system was asked since `reset`."""
+        log = self._answer(self._client.get(f"{self.url}/_sandbox/requests"))
+        return [each for each in log if each["method"] == (method or each["method"]) and path in each["path"]]
+
+    def writes(self) -> list[str]:
+        """Method and path of every write since `reset`; a question asked by POST is none."""
+        return [
+            f"{each['method']} {each['path']}"
+            for each in self.requests()
+            if each["method"] != "GET" and not each["path"].endswith(("CustomerOrderATP", "orders/batch"))
+        ]
+
+    def reset(self) -> None:
+        """Forget faults and requests."""
+        self._answer(self._client.post(f"{self.url}/_sandbox/reset"))
+
+    def close(self) -> None:
+        """Let go of the door."""
+        self._client.close()
+
+
+class Nursery:
+    """The process in which the systems live; see `nursery`."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("nursery.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment(),
+        )  # fmt: skip
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer
+        return answer
+
+    @contextlib.contextmanager
+    def twin(self, connector: str, **options: Any) -> Iterator[Twin]:
+        """A new, empty system."""
+        made = self._ask({"start": connector, "options": options})
+        twin = Twin(connector, made["url"], made["settings"])
+        try:
+            yield twin
+        finally:
+            twin.close()
+            self._ask({"stop": made["id"]})
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+# -- the project -----------------------------------------------------------------------------------
+
+
+def environment(**more: str) -> dict[str, str]:
+    """An environment without anything of the developer's own Crossdock."""
+    # With byte code a command starts in half the time.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CROSSDOCK_") and name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS")
+    }
+    return {**kept, "NO_COLOR": "1", "PYTHONUTF8": "1", **more}
+
+
+@attrs.frozen
+class Done:
+    """A command that has ended."""
+
+    words: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Everything it said."""
+        return f"{self.stdout}\n{self.stderr}"
+
+    def check(self, code: int | None) -> Done:
+        """Itself, if it ended with `code` (any with `None`) and without showing its entrails."""
+        assert "Traceback" not in self.text, f"{self.words}\n{self.text}"
+        assert code in (None, self.code), f"{self.words}: exit {self.code}\n{self.text}"
+        return self
+
+
+@attrs.define
+class Project:
+    """A project folder, made by ``crossdock init``, and commands in it."""
+
+    home: Path
+    variables: dict[str, str]
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        """A command that runs."""
+        return subprocess.Popen(
+            [COMMAND, *words], cwd=self.home, env=environment(**self.variables, **more), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, *words: str, code: int | None = 0, **more: str) -> Done:
+        """A command that has ended with `code` (any with `None`)."""
+        return ended(words, self.start(*words, **more)).check(code)
+
+    def json(self, *words: str, code: int | None = 0) -> Any:
+        """What a command answers as JSON."""
+        return json.loads(self.run(*words, "--json", code=code).stdout)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the project's database, read from outside."""
+        url = self.variables.get("CROSSDOCK_DATABASE_URL", "")
+        if url:
+            import psycopg
+
+            with psycopg.connect(url) as connection:
+                return connection.execute(sql).fetchall()  # type: ignore[call-overload, no-any-return]
+        with contextlib.closing(sqlite3.connect(self.home / "crossdock.db", timeout=10)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def new_minute(self) -> None:
+        """Let the vendors' budgets be fresh, as after a minute of waiting."""
+        url = self.variables.get("CROSSDOCK_DATABASE_URL", "")
+        if url:
+            import psycopg
+
+            with psycopg.connect(url) as connection:
+                connection.execute("DELETE FROM meter")
+            return
+        with contextlib.closing(sqlite3.connect(self.home / "crossdock.db", timeout=10)) as connection:
+            connection.execute("DELETE FROM meter")
+            connection.commit()
+
+    def adding(self, name: str, twin: Twin, **settings: str) -> tuple[str, ...]:
+        """The words that add a connection to `twin`."""
+        values = {**twin.settings, **settings}
+        pairs = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        return ("connection", "add", name, "-c", twin.connector, *pairs)
+
+    def connect(self, **systems: tuple[Twin, Mapping[str, str]]) -> None:
+        """Add connections, side by side."""
+        commands = [self.adding(name, twin, **settings) for name, (twin, settings) in systems.items()]
+        running = [(words, self.start(*words)) for words in commands]
+        for words, process in running:
+            ended(words, process).check(0)
+
+    def orders(self, connection: str = "shop") -> dict[str, tuple[str, Decimal]]:
+        """Raw status and total of every order in the view ``orders``."""
+        rows = self.query(f"SELECT key, raw_status, total FROM orders WHERE connection = '{connection}' ORDER BY key")
+        found = {row[0]: (row[1], cents(row[2])) for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def effects(self) -> Counter[str]:
+        """How many effects are in which state."""
+        return Counter(dict(self.query("SELECT state, COUNT(*) FROM effect GROUP BY state")))
+
+
+def ended(words: tuple[str, ...], process: subprocess.Popen[str]) -> Done:
+    """The result of a running command."""
+    try:
+        stdout, stderr = process.communicate(timeout=_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"{words} did not end: {stdout}\n{stderr}") from None
+    return Done(words, process.returncode, stdout, stderr)
+
+
+def kill_after(process: subprocess.Popen[str], twin: Twin, requests: int, seconds: float) -> bool:
+    """kill -9 `seconds` after `twin` got that many further requests; false when the process ended before that."""
+    before = len(twin.requests())
+    poll(lambda: process.poll() is not None or len(twin.requests()) >= before + requests, _TIMEOUT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+class Template:
+    """A project as ``crossdock init`` makes it, database included; copied, because that is faster than made again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        made = Project(folder, {})
+        folder.mkdir()
+        made.run("init")
+        made.run("status")
+
+    def copy(self, home: Path, **variables: str) -> Project:
+        """A new project."""
+        shutil.copytree(self._folder, home)
+        return Project(home, {"CROSSDOCK_FIND_AFTER": FIND_AFTER, **variables})
+
+
+# -- both sides ------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class World:
+    """A shop, an ERP, and a project between them."""
+
+    project: Project
+    shop: Twin
+    erp: Twin
+
+    def fill(self, orders: int = 10, products: int = 6, seed: int = 1, **more: Any) -> None:
+        """Orders and products in the shop, and the same products in the ERP."""
+        self.shop.do("seed", orders=orders, products=products, seed=seed, **more)
+        self.erp.do("seed_products", products=[
+            {"productNumber": sku, "name": sku, "price": "10.00", "stock": {"HUVUD": 100_000}}
+            for sku in skus(self.shop)
+        ])  # fmt: skip
+
+    def link(self, name: str = "to-erp", *, live: bool = True) -> None:
+        """A flow of orders from the shop to the ERP."""
+        self.project.run("flow", "add", name, "orders", "shop", "erp", *(["--live"] if live else []))
+
+    def sync(self, connection: str = "shop", stream: str = "orders", *, code: int | None = 0) -> Any:
+        """Read one stream; what was counted."""
+        (answer,) = self.project.json("sync", connection, stream, code=code)
+        return answer["counts"]
+
+    def push(self, flow: str = "", *, wait: float = 0, code: int | None = 0) -> Any:
+        """Deliver; what became of each flow."""
+        return self.project.json("push", *([flow] if flow else []), "--wait", str(wait), code=code)
+
+    def settle(self) -> None:
+        """Read and deliver until nothing is left to do."""
+        self.sync()
+        for _ in range(6):
+            self.project.new_minute()
+            self.push(wait=8, code=None)
+            if not set(self.project.effects()) - {"done", "superseded"}:
+                return
+        raise AssertionError(self.project.effects())
+
+
+def skus(shop: Twin) -> list[str]:
+    """What the shop sells."""
+    state = shop.state()
+    return sorted(each["sku"] for each in (*state["products"], *state["variations"]) if each["sku"])
+
+
+def shop_orders(shop: Twin) -> dict[str, tuple[str, Decimal]]:
+    """Status and total of all orders that somebody placed."""
+    return {
+        str(each["id"]): (each["status"], cents(each["total"]))
+        for each in shop.state()["orders"]
+        if each["status"] not in _HIDDEN
+    }
+
+
+def admitted(shop: Twin) -> dict[str, Decimal]:
+    """Totals of the shop's orders that have to be in the ERP, under the number that they have there."""
+    return {f"shop-{key}": total for key, (status, total) in shop_orders(shop).items() if status in ADMITTED}
+
+
+def erp_orders(erp: Twin) -> dict[str, Decimal]:
+    """Totals of the ERP's living orders under the shop's number; fails when there are two of one."""
+    living = [each for each in erp.state()["orders"] if each["orderStatus"] != "Annulled"]
+    twice = {name: n for name, n in Counter(each["orderNumberExternal"] for each in living).items() if n > 1}
+    assert not twice, f"more than once: {twice}"
+    return {each["orderNumberExternal"]: gross(each) for each in living}
+
+
+def gross(order: Mapping[str, Any]) -> Decimal:
+    """What an order of the ERP costs with VAT, each row rounded; a row that shipped in parts is one row."""
+    rows: dict[tuple[Any, ...], Decimal] = {}
+    for row in order["orderRows"]:
+        sold = row["salesData"]
+        if row["rowOperation"] == "Active":
+            key = (row["position"], sold["unitPrice"], sold["vatPercent"])
+            rows[key] = rows.get(key, Decimal(0)) + Decimal(str(sold["quantity"]))
+    total = Decimal(0)
+    for (_, price, percent), quantity in rows.items():
+        net = cents(quantity * Decimal(str(price)))
+        total += net + cents(net * Decimal(str(percent or 0)) / 100)
+    return total
+
+
+def cents(amount: Any) -> Decimal:
+    """An amount in whole cents."""
+    return Decimal(str(amount)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def dice(seed: int) -> random.Random:
+    """Chance that repeats itself."""
+    return random.Random(seed)
