@@ -2,8 +2,8 @@
 
 Raw sockets, typed decoding of just the fields it keeps, `sqlite3` (or PostgreSQL by COPY), a transaction a page, a
 cursor. No ties, seams, overlap, canonical record, fingerprint, effect, retries or limits; a row that does not fit ends
-it. ``python -m benchmarks.limit URL DATABASE [READERS]``: DATABASE is a file or a ``postgresql://`` URL; several READERS
-fetch pages side by side by their numbers, on a first sync only.
+it. ``python -m benchmarks.limit URL DATABASE [READERS]``: DATABASE is a file or a ``postgresql://`` URL; several
+READERS fetch pages side by side by their numbers, on a first sync only.
 """
 
 from __future__ import annotations

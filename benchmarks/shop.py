@@ -104,7 +104,7 @@ def _amounts(index: int) -> tuple[int, int, int, int]:
 
 
 class Shop:
-    """The shop's state: when each order changed last, and how often."""
+    """The shop's state: when each order and product changed last, what was written, and what was asked."""
 
     def __init__(self, count: int, latency: float) -> None:
         self.latency = latency
@@ -112,9 +112,15 @@ class Shop:
         self.created = [end - _SPAN + _SPAN * index // max(count, 1) for index in range(count)]
         self.edits: dict[int, tuple[int, int]] = {}
         self.by_time = [(at, index) for index, at in enumerate(self.created)]
-        self.stock: dict[int, int] = {}
-        self.requests = self.busy = self.most = 0
+        self.stock = dict.fromkeys(range(1, _PRODUCTS + 1), 0)
+        self.stocked = [end - _SPAN + index for index in range(_PRODUCTS)]
+        self.made: list[dict[str, Any]] = []
+        self.busy = 0
+        self._forget()
         self._text, self._names = _prepare()
+
+    def _forget(self) -> None:
+        self.requests = self.most = self.rows = 0
 
     def order(self, index: int) -> bytes:
         """The JSON of one order."""
@@ -145,38 +151,81 @@ class Shop:
         at = [self.edits[index][0] if index in self.edits else created for index, created in enumerate(self.created)]
         self.by_time = sorted(zip(at, range(len(at))))
 
+    def restock(self, count: int) -> None:
+        """Sell and buy: the first `count` products get another stock now."""
+        now = int(time.time())
+        for index in range(count):
+            self.stock[index + 1] += index % 50 + 1
+            self.stocked[index] = now - count + index
+
     def orders(self, query: dict[str, str]) -> tuple[bytes, int]:
         """A page of orders as JSON, and how many there are in all."""
         if query.get("status") == "trash":
             return b"[]", 0
-        rows: Any = self.by_time
+        rows = self.by_time
         if "include" in query:
             wanted = {int(each) - _FIRST_ID for each in query["include"].split(",")}
             rows = [row for row in rows if row[1] in wanted]
-        lo, hi = 0, len(rows)
-        if "modified_after" in query:
-            lo = bisect.bisect_left(rows, (_seconds(query["modified_after"]) + 1,))
-        if "modified_before" in query:
-            hi = bisect.bisect_left(rows, (_seconds(query["modified_before"]),))
-        size = int(query.get("per_page", 10))
-        start = int(query["offset"]) if "offset" in query else (int(query.get("page", 1)) - 1) * size
-        if query.get("orderby", "date") != "modified":
-            rows, lo, hi = sorted(rows[lo:hi], key=lambda row: row[1]), 0, hi - lo
-        if query.get("order", "desc") == "desc":
-            rows, lo, hi = rows[lo:hi][::-1], 0, hi - lo
-        page = rows[lo + start : min(lo + start + size, hi)]
-        return b"[" + b",".join([self.order(index) for _, index in page]) + b"]", hi - lo
+        page, total = _page(rows, query)
+        self.rows += len(page)
+        return b"[" + b",".join([self.order(index) for index in page]) + b"]", total
+
+    def products(self, query: dict[str, str]) -> tuple[bytes, int]:
+        """A page of products as JSON, and how many there are in all."""
+        if "sku" in query:
+            numbers = [int(sku[2:]) for sku in query["sku"].split(",") if sku]
+            page, total = _page([(0, number - 1) for number in numbers if number in self.stock], query)
+        elif query.get("status") == "trash":
+            return b"[]", 0
+        else:
+            page, total = _page(sorted((at, index) for index, at in enumerate(self.stocked)), query)
+        return msgspec.json.encode([self._product(index + 1) for index in page]), total
+
+    def _product(self, number: int) -> dict[str, Any]:
+        at = _time(self.stocked[number - 1]).decode()
+        return {
+            "id": number, "sku": f"P-{number}", "type": "simple", "parent_id": 0, "name": f"Product {number}",
+            "status": "publish", "manage_stock": True, "stock_quantity": self.stock[number],
+            "stock_status": "instock", "backorders": "no", "price": "10.00", "regular_price": "10.00", "sale_price": "",
+            "date_modified_gmt": at, "date_created_gmt": "2026-01-01T00:00:00", "variations": [],
+        }  # fmt: skip
+
+    def make(self, body: dict[str, Any]) -> bytes:
+        """Take an order and answer it as the shop stored it."""
+        lines = [
+            {**line, "id": place, "sku": f"P-{line['product_id']}", "total_tax": "0.00", "taxes": [], "price": 1.0}
+            for place, line in enumerate(body.get("line_items", []), 1)
+        ]
+        number = 5_000_000 + len(self.made)
+        total = sum(float(each["total"]) for part in ("line_items", "shipping_lines", "fee_lines")
+                    for each in body.get(part, []))  # fmt: skip
+        now = _time(int(time.time())).decode()
+        order = {
+            **body, "id": number, "number": str(number), "total": f"{total:.2f}", "total_tax": "0.00",
+            "line_items": lines, "date_created_gmt": now, "date_modified_gmt": now, "tax_lines": [], "coupon_lines": [],
+            "refunds": [], "meta_data": [{"id": 1, **each} for each in body.get("meta_data", [])],
+        }  # fmt: skip
+        self.made.append(order)
+        return msgspec.json.encode(order)
+
+    def restocked(self, body: dict[str, list[dict[str, Any]]]) -> bytes:
+        """Store the stock of a batch and answer the products."""
+        rows = body.get("update", [])
+        self.stock.update({row["id"]: row["stock_quantity"] for row in rows})
+        return msgspec.json.encode({"update": [self._product(row["id"]) for row in rows]})
 
     def seen(self) -> dict[str, Any]:
-        """What happened since this was asked last, and what a store must contain."""
+        """What happened since this was asked last, and what there is to compare with."""
         state = {
             "requests": self.requests,
             "most": self.most,
-            "stock": len(self.stock),
+            "rows": self.rows,
             "orders": len(self.created),
             "total": sum(_amounts(index)[3] for index in range(len(self.created))),
+            "stock": sum(self.stock.values()),
+            "made": len(self.made),
         }
-        self.requests = self.most = 0
+        self._forget()
         return state
 
     def answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
@@ -187,15 +236,17 @@ class Shop:
         if url.path == "/_bench":
             if "edit" in query:
                 self.edit(int(query["edit"]))
-            return 200, msgspec.json.encode(self.seen()), {}
-        if path == "orders":
-            text, total = self.orders(query)
-            size = int(query.get("per_page", 10))
-            return 200, text, {"X-WP-Total": str(total), "X-WP-TotalPages": str(-(-total // size))}
-        if path == "products/batch":
-            return 200, self._batch(msgspec.json.decode(body)), {}
-        if path == "products":
-            return 200, self._products(query), {"X-WP-Total": "1"}
+            if "restock" in query:
+                self.restock(int(query["restock"]))
+            return 200, msgspec.json.encode(self.seen() if "peek" not in query else {"rows": self.rows}), {}
+        if method == "POST" and path == "orders":
+            return 201, self.make(msgspec.json.decode(body)), {}
+        if method == "POST" and path == "products/batch":
+            return 200, self.restocked(msgspec.json.decode(body)), {}
+        if path in ("orders", "products"):
+            text, total = self.orders(query) if path == "orders" else self.products(query)
+            pages = -(-total // int(query.get("per_page", 10)))
+            return 200, text, {"X-WP-Total": str(total), "X-WP-TotalPages": str(pages)}
         fixed = _FIXED.get(path)
         if fixed is not None:
             return 200, fixed, {}
@@ -203,22 +254,21 @@ class Shop:
             return 200, _INDEX, {}
         return 404, b'{"code":"rest_no_route","message":"No route was found.","data":{"status":404}}', {}
 
-    def _batch(self, body: dict[str, list[dict[str, Any]]]) -> bytes:
-        rows = body.get("update", [])
-        self.stock.update({row["id"]: row["stock_quantity"] for row in rows})
-        return msgspec.json.encode({"update": [self._product(row["id"]) for row in rows]})
 
-    def _products(self, query: dict[str, str]) -> bytes:
-        ids = [int(sku[2:]) for sku in query.get("sku", "").split(",") if sku]
-        return msgspec.json.encode([self._product(each) for each in ids])
-
-    def _product(self, number: int) -> dict[str, Any]:
-        return {
-            "id": number, "sku": f"P-{number}", "type": "simple", "parent_id": 0, "name": f"Product {number}",
-            "status": "publish", "manage_stock": True, "stock_quantity": self.stock.get(number, 0),
-            "stock_status": "instock", "backorders": "no", "price": "10.00", "regular_price": "10.00", "sale_price": "",
-            "date_modified_gmt": "2026-10-01T00:00:00", "date_created_gmt": "2026-10-01T00:00:00", "variations": [],
-        }  # fmt: skip
+def _page(rows: list[tuple[int, int]], query: dict[str, str]) -> tuple[list[int], int]:
+    """The second parts of the rows of a page, and how many rows there are; `rows` are sorted by their time."""
+    lo, hi = 0, len(rows)
+    if "modified_after" in query:
+        lo = bisect.bisect_left(rows, (_seconds(query["modified_after"]) + 1,))
+    if "modified_before" in query:
+        hi = bisect.bisect_left(rows, (_seconds(query["modified_before"]),))
+    if query.get("orderby", "date") != "modified":
+        rows, lo, hi = sorted(rows[lo:hi], key=lambda row: row[1]), 0, hi - lo
+    if query.get("order", "desc") == "desc":
+        rows, lo, hi = rows[lo:hi][::-1], 0, hi - lo
+    size = int(query.get("per_page", 10))
+    start = int(query["offset"]) if "offset" in query else (int(query.get("page", 1)) - 1) * size
+    return [index for _, index in rows[lo + start : min(lo + start + size, hi)]], hi - lo
 
 
 _INDEX = (

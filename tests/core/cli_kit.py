@@ -49,10 +49,12 @@ class Shell:
                 "connection", "add", name, "-c", "acme", "--set", f"url={self.urls[name]}", "--set", f"token={TOKEN}"
             )
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """A real process of a command, not waited for."""
+    def start(self, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
+        """A real process of a command, not waited for; `streams` are as `Popen` takes them."""
         environment = {**os.environ, "PYTHONPATH": str(self.site)}
-        return subprocess.Popen([sys.executable, "-m", "crossdock", *words], env=environment, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", "crossdock", *words], env=environment, **{"stderr": subprocess.PIPE, **streams}
+        )
 
 
 Systems = Mapping[str, tuple[Acme, str]]

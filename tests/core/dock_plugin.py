@@ -46,7 +46,7 @@ class System:
     prices: dict[str, Price] = attrs.field(factory=dict)
     products: dict[str, Product] = attrs.field(factory=dict)
     shipments: dict[str, Shipment] = attrs.field(factory=dict)
-    unreadable: dict[str, str] = attrs.field(factory=dict)
+    unreadable: dict[str, bytes] = attrs.field(factory=dict)
     unknown_skus: set[str] = attrs.field(factory=set)
     reported: list[str] = attrs.field(factory=list)
     denied: bool = False
@@ -97,7 +97,7 @@ def _pages(session: Session[Settings], stream: str, query: Query) -> Iterator[Pa
     held.reads += 1
     rows: dict[str, Any] = getattr(held, stream)
     rejects = tuple(
-        RecordError(f"The total of {key} is no number.", key=key, path="total", payload=f'{{"total": "{text}"}}'.encode())
+        RecordError(f"The total of {key} is no number.", key=key, path="total", payload=b'{"total": "%b"}' % text)
         for key, text in held.unreadable.items()
         if stream == "orders" and (not isinstance(query, ByKeys) or key in query.keys)
     )  # fmt: skip

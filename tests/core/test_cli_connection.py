@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+
 import click
 import pytest
 from plugin_kit import TOKEN
@@ -177,3 +181,21 @@ def test_a_person_is_asked_again_until_an_answer_can_be_right(crossdock):
         settings.fill(app.registry.connector("acme"), values, lambda field: answers[field.name].pop(0))
 
     assert values == {"url": "http://x", "token": "acme-1"}
+
+
+def test_at_a_terminal_a_person_is_asked_and_the_secret_is_not_shown(crossdock):
+    master, slave = pty.openpty()
+    asked = crossdock.start("connection", "add", "shop", "-c", "acme", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    screen = b""
+    answers = {b"Address: ": crossdock.urls["shop"], b"Token: ": TOKEN}
+    with contextlib.suppress(OSError):  # Linux ends a terminal that nobody holds open with an error
+        while text := os.read(master, 4096):
+            screen += text
+            for question in [each for each in answers if screen.endswith(each)]:
+                os.write(master, f"{answers.pop(question)}\n".encode())
+    os.close(master)
+
+    assert asked.wait(timeout=30) == 0, screen
+    assert b"Where to find it: Acme > Settings > Tokens" in screen
+    assert TOKEN.encode() not in screen

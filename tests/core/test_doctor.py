@@ -127,7 +127,7 @@ def test_a_lease_of_a_worker_that_is_gone_is_a_warning(project: Project) -> None
 def test_what_waits_for_a_person_is_counted(project: Project) -> None:
     project.erp.unknown_skus = {"A-1"}
     project.shop.orders = {"1": order("1"), "2": order("2")}
-    project.shop.unreadable["3"] = "x"
+    project.shop.unreadable["3"] = b"x"
     project.deliver(project.flow())
     assert state(project, "Parked effects") == ("warn", "2 refused")
     assert state(project, "Parked payloads") == ("warn", "1 could not be read")

@@ -105,7 +105,7 @@ def test_an_order_that_came_from_the_target_is_not_sent_back(delivered: Project)
 
 
 def test_a_payload_that_could_not_be_read_has_a_story_too(project: Project) -> None:
-    project.shop.unreadable["13"] = "x"
+    project.shop.unreadable["13"] = b"x"
     pull(project.app.bench, "shop", "orders")
     told = story(project, "13")
     assert told.kept is None

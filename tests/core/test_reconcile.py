@@ -186,10 +186,10 @@ def test_orders_that_came_from_the_target_are_not_expected_there(delivered: Proj
 
 
 def test_what_cannot_be_read_is_a_finding_of_its_own_and_nothing_else(delivered: Project) -> None:
-    delivered.shop.unreadable["2"] = "x"
+    delivered.shop.unreadable["2"] = b"x"
     del delivered.shop.orders["2"]
     there = target_of(delivered, "3")
-    delivered.erp.unreadable[there] = "x"
+    delivered.erp.unreadable[there] = b"x"
     del delivered.erp.orders[there]
     result = compare(delivered)
     assert [(each.kind, each.key, each.external_id, each.field) for each in result.findings] == [

@@ -12,7 +12,17 @@ import pytest
 
 from crossdock.errors import StoreError
 from crossdock.records import (
-    Address, Balance, Customer, Order, OrderLine, Party, Price, Product, Shipment, fingerprint, to_document,
+    Address,
+    Balance,
+    Customer,
+    Order,
+    OrderLine,
+    Party,
+    Price,
+    Product,
+    Shipment,
+    fingerprint,
+    to_document,
 )  # fmt: skip
 from crossdock.store import migrate
 from crossdock.store.database import clean, connect, stamp, unstamp

@@ -97,12 +97,15 @@ def stream_row(app: App, connection: str, stream: str) -> StreamRow | None:
 
 def wanted_schedule(app: App, project: Project, spec: StreamSpec) -> tuple[int | None, str]:
     """The schedule a stream is to have: as the file says, else as it is, else the default."""
+    row = stream_row(app, spec.connection, spec.stream)
     if spec.every or spec.cron:
         return spec.every, spec.cron
+    if row is not None and (row.enabled or row.every or row.cron):
+        return row.every, row.cron
     named = project.connections.get(spec.connection)
     connector = named.connector if named else app.row(spec.connection).connector
     info = app.registry.connector(connector).info
-    return schedule_of(info, spec.stream, "", "", stream_row(app, spec.connection, spec.stream))
+    return schedule_of(info, spec.stream, "", "", None)
 
 
 def _streams(app: App, project: Project) -> Iterator[Difference]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -59,7 +59,10 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     if not rows:
         return 0
     allowed = _without_echo(bench, flow, rows)
-    intents = _stock_intents(bench, flow, allowed) if flow.stream == "balance" else _intents(bench, flow, allowed)
+    wanted = bench.store.effects.wanted(flow.name, [_effect_key(row) for row in allowed])
+    stock = flow.stream == "balance"
+    intents = _stock_intents(bench, flow, allowed) if stock else _intents(bench, flow, allowed, wanted)
+    intents = [each for each in intents if wanted.get(each.key) != each.wanted]
     if intents:
         state = "planned" if flow.mode != "live" else "ready"
         bench.store.effects.plan(
@@ -90,15 +93,17 @@ def _mark(record: Any) -> str:
     return record.references.get("external", "") if isinstance(record, Order) else ""
 
 
-def _intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
-    refused = [row for row in rows if refusal(bench, flow, row.record)]
+def _effect_key(row: Prepared) -> str:
+    """Stock is published by SKU, not by warehouse."""
+    return row.record.sku if isinstance(row.record, Balance) else row.key
+
+
+def _intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], told: Container[str]) -> list[Intent]:
     # An order that was handed on and then leaves the filter (cancelled, deleted) has to be told.
-    told = bench.store.effects.exists(flow.name, [row.key for row in refused]) if refused else set()
-    out = {row.key for row in refused} - told
     return [
         Intent(row.key, row.ref, order_substance(row.record) if flow.stream == "orders" else row.fingerprint)
         for row in rows
-        if row.key not in out
+        if row.key in told or not refusal(bench, flow, row.record)
     ]
 
 
