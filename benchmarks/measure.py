@@ -1,85 +1,54 @@
-"""Measuring child processes: wall time, CPU seconds and peak memory, as medians of interleaved repeats."""
+"""Running a command and weighing it: wall time, CPU of the process and its children, peak memory."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
 
 
-class Measured(NamedTuple):
-    """One run of a command: seconds of wall time and of CPU (user and system), peak memory in MB, its output."""
+@attrs.frozen
+class Weight:
+    """What a command cost: seconds of wall time and CPU, megabytes of peak memory, its output."""
 
     wall: float
     cpu: float
     memory: float
-    output: str
+    output: str = ""
 
 
-def run(command: Sequence[str], *, folder: Path | None = None, env: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end; raises `RuntimeError` with its words when it fails.
-
-    CPU is that of the process and of the children it waited for. A child counts its parent's memory until it starts its
-    program, so this process stays small: it imports nothing but the standard library.
-    """
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=folder, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        output = process.stdout.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
-
-
-def median(runs: Iterable[Measured]) -> Measured:
-    """The median of each figure."""
-    kept = list(runs)
-    return Measured(
-        statistics.median(each.wall for each in kept),
-        statistics.median(each.cpu for each in kept),
-        statistics.median(each.memory for each in kept),
-        kept[-1].output,
+def weigh(command: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None) -> Weight:
+    """Run a command to its end; raises when it fails."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    output, errors = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr]
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{output}{errors}")
+    return Weight(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
-def interleaved(jobs: Mapping[str, Callable[[], Measured]], repeats: int) -> dict[str, Measured]:
-    """The medians of all jobs, run in turns, so that a busy neighbour hits all of them alike."""
-    runs: dict[str, list[Measured]] = {name: [] for name in jobs}
-    for turn in range(repeats):
-        for name, job in jobs.items():
-            runs[name].append(job())
-            note(f"  {name} {turn + 1}/{repeats}: {runs[name][-1].cpu:.2f} s CPU, {runs[name][-1].wall:.2f} s")
-    return {name: median(each) for name, each in runs.items()}
+def least(weights: Sequence[Weight]) -> Weight:
+    """The weight with the least CPU: neighbours on the machine can only add to it."""
+    return min(weights, key=lambda weight: weight.cpu)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table as Markdown."""
-    shown = [[_text(cell) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *shown)]
-    lines = [columns, ["-" * width for width in widths], *shown]
-    print(f"\n## {title}\n")
-    for line in lines:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
-    sys.stdout.flush()
+def median(values: Sequence[float]) -> float:
+    """The middle."""
+    return statistics.median(values)
 
 
-def _text(cell: object) -> str:
-    if isinstance(cell, float):
-        return f"{cell:.2f}" if abs(cell) < 100 else f"{cell:,.0f}"
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
-
-
-def note(text: str) -> None:
-    """Tell a person who watches what is going on."""
-    if sys.stderr.isatty() or os.environ.get("CROSSDOCK_BENCH_VERBOSE"):
-        print(text, file=sys.stderr, flush=True)
+def interleaved(times: int, *works: Callable[[], Weight]) -> list[list[Weight]]:
+    """Run several works in turn, so that a slow minute of the machine hits all of them."""
+    found: list[list[Weight]] = [[] for _ in works]
+    for _ in range(times):
+        for place, work in enumerate(works):
+            found[place].append(work())
+    return found
