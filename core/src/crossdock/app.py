@@ -219,7 +219,7 @@ class App:
         `values` are the settings as text; secrets are sealed before they are stored. A draft is saved unverified and
         inactive.
         """
-        check_name(name)
+        check_name(name, [each.name for each in self.store.config.connections()])
         verified = Verified(()) if draft else self.try_out(name, connector, values, on_check)
         if draft or verified.green:
             self.keep(name, connector, values, verified, draft=draft)
@@ -240,7 +240,7 @@ class App:
         self, name: str, connector: str, values: Mapping[str, str], verified: Verified, *, draft: bool = False
     ) -> None:
         """Save a connection that `try_out` found green, or a draft."""
-        check_name(name)
+        check_name(name, [each.name for each in self.store.config.connections()])
         if not draft and not verified.green:
             raise SettingsError(f"The connection {name} is not green, so it is not saved.")
         now = self.clock.now()
@@ -292,10 +292,21 @@ def secret_names(connector: Connector) -> set[str]:
     return {field.name for field in fields_of(connector.info.settings) if field.secret}
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that would not do in keys, URLs and file names."""
+def check_name(name: str, others: Iterable[str] = ()) -> None:
+    """Refuse a name that would not do in keys, URLs and file names, or beside `others`.
+
+    Idempotency keys are "connection-record", so ``shop`` and ``shop-2`` could name the same one.
+    """
     if not name or not set(name) <= _NAME or len(name) > 40:
         raise SettingsError(f"{name!r} is no usable name: take up to 40 letters, digits, - and _.")
+    for other in others:
+        if name.startswith(f"{other}-") or other.startswith(f"{name}-"):
+            raise SettingsError(
+                f"The names {name} and {other} would make the same keys for different records.",
+                hint=f"Take another name, for example {name.replace('-', '_')}."
+                if "-" in name
+                else "Take another name.",
+            )
 
 
 class _Scratch:

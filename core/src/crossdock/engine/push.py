@@ -132,6 +132,7 @@ class _Push:
         self.counts = Delivered()
         self.number = 0
         self.tables: Tables = {}
+        self._slots = threading.Semaphore(self.opened.connector.info.push_concurrency)
         self.error: CrossdockError | None = None
         self._held_until: datetime | None = None
         self._troubles = 0
@@ -244,20 +245,21 @@ class _Push:
         self._held_until = None
         self._ask_jobs()
         info = self.opened.connector.info
-        with ThreadPoolExecutor(info.push_concurrency, thread_name_prefix=f"push-{self.flow.name}") as pool:
+        # More threads than slots: while one keeps what came back, another one sends.
+        with ThreadPoolExecutor(info.push_concurrency * 2, thread_name_prefix=f"push-{self.flow.name}") as pool:
             running: set[Future[None]] = set()
             for effect in self._claim_doubts():
                 running.add(pool.submit(self._guarded, self._resolve, effect))
             more = True
             while running or more:
                 # Twice the slots: the next ones are claimed while the present ones wait for the vendor.
-                if more and len(running) < info.push_concurrency * 2:
+                if more and len(running) < info.push_concurrency * 3:
                     jobs = self._claim_jobs(info.push_concurrency)
                     more = bool(jobs)
                     running |= {pool.submit(self._guarded, *job) for job in jobs}
                 if not running:
                     break
-                if not more or len(running) >= info.push_concurrency * 2:
+                if not more or len(running) >= info.push_concurrency * 3:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for each in done:
                         each.result()
@@ -354,14 +356,17 @@ class _Push:
                 return
             if self._waits_for_approval(effect, record, key):
                 return
-            receipt = connector.push_order(session, record, key, known)
+            with self._slots:
+                receipt = connector.push_order(session, record, key, known)
         elif isinstance(record, Shipment):
             order = self._order_of(effect, record)
             if order is None:
                 return
-            receipt = connector.push_shipment(session, record, order, key)
+            with self._slots:
+                receipt = connector.push_shipment(session, record, order, key)
         else:
-            receipt = connector.push_customer(session, record, key, known)
+            with self._slots:
+                receipt = connector.push_customer(session, record, key, known)
         self._done(effect, receipt, to_document(record).decode())
 
     def _record(self, effect: Effect) -> Any:

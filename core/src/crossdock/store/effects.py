@@ -113,12 +113,11 @@ class Effects:
             ],
         )
 
-    def exists(self, flow: str, keys: Sequence[str]) -> set[str]:
-        """Which keys have an effect in the flow already."""
+    def wanted(self, flow: str, keys: Sequence[str]) -> dict[str, str]:
+        """What the effects of the flow want, of those `keys` that have one."""
         condition, values = self._db.any_of("key", keys)
-        return {
-            row[0] for row in self._db.query(f"SELECT key FROM effect WHERE flow = ? AND {condition}", (flow, values))
-        }
+        rows = self._db.query(f"SELECT key, wanted FROM effect WHERE flow = ? AND {condition}", (flow, values))
+        return {row[0]: row[1] for row in rows}
 
     def claim(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
         """Take ready effects and mark them *sending*: once this is committed they may leave the house."""

@@ -1,0 +1,73 @@
+"""Plugins of others that are broken: named with version and cause, and nobody else notices."""
+
+from __future__ import annotations
+
+import pytest
+from kit import admitted, erp_orders
+
+pytestmark = pytest.mark.slow
+
+RAISES = 'raise RuntimeError("The licence file is missing.")\n'
+MISSPELT = """
+from crossdock import hookimpl
+
+
+@hookimpl
+def connector_info():
+    raise AssertionError("never asked")
+
+
+@hookimpl
+def fetch_order(session, query):
+    return iter(())
+"""
+EXITS = "import sys\nsys.exit(3)\n"
+
+
+def install(site, name, version, source):
+    """A distribution with one connector."""
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[crossdock.connectors]\n{name} = {name}_module\n")
+    (site / f"{name}_module.py").write_text(source)
+
+
+@pytest.fixture
+def beside(make, tmp_path):
+    """A working project beside three broken plugins."""
+    site = tmp_path / "site"
+    install(site, "raises", "1.2.3", RAISES)
+    install(site, "misspelt", "4.5.6", MISSPELT)
+    install(site, "exits", "7.8.9", EXITS)
+    return make(PYTHONPATH=str(site))
+
+
+def test_everything_else_works_beside_broken_plugins(beside):
+    beside.fill(orders=6)
+    beside.link()
+    beside.settle()
+
+    assert erp_orders(beside.erp) == admitted(beside.shop)
+
+
+@pytest.mark.parametrize("command", [("connectors",), ("doctor",)])
+def test_broken_plugins_are_named_with_version_and_cause(beside, command):
+    said = beside.project.run(*command, code=1).stdout
+
+    for name, version, cause in (
+        ("raises", "1.2.3", "The licence file is missing."), ("misspelt", "4.5.6", "fetch_order"),
+        ("exits", "7.8.9", "SystemExit"),
+    ):  # fmt: skip
+        (line,) = (line for line in said.splitlines() if version in line)
+        assert name in line
+        assert cause in line
+
+
+def test_machines_see_both_the_sound_and_the_broken_connectors(beside):
+    rows = {row["name"]: row for row in beside.project.json("connectors", code=1)}
+
+    assert {name: bool(row["problem"]) for name, row in rows.items()} == {
+        "woocommerce": False, "extendcommerce": False, "raises": True, "misspelt": True, "exits": True,
+    }  # fmt: skip
+    assert rows["raises"]["distribution"] == "raises"
