@@ -470,7 +470,7 @@ def test_whatever_happens_each_record_is_created_once_and_its_newest_state_arriv
     if store.database.dialect == "sqlite":
         store.database.run("PRAGMA synchronous=OFF")
     machine = type("Ledger", (Ledger,), {"store": store})
-    examples = 120 if store.database.dialect == "sqlite" else 15
+    examples = 200 if store.database.dialect == "sqlite" else 15
 
     run_state_machine_as_test(
         machine,

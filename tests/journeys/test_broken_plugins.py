@@ -9,12 +9,22 @@ pytestmark = pytest.mark.slow
 
 RAISES = 'raise RuntimeError("The licence file is missing.")\n'
 MISSPELT = """
-from crossdock import hookimpl
+import attrs
+
+from crossdock import ConnectorInfo, Endpoint, StreamInfo, hookimpl, setting
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    url: str = setting("Address")
 
 
 @hookimpl
 def connector_info():
-    raise AssertionError("never asked")
+    return ConnectorInfo(
+        name="misspelt", title="Misspelt", settings=Settings, streams={"orders": StreamInfo()},
+        endpoint=lambda settings: Endpoint(base_url=settings.url),
+    )
 
 
 @hookimpl

@@ -12,7 +12,7 @@ NOBODY = "http://127.0.0.1:9"
 SHOP = {
     "wrong secret": ({}, {"consumer_secret": "cs_wrong"}, 1, "Consumer secret is invalid"),
     "wrong secret over http": ({"https": False}, {"consumer_secret": "cs_wrong"}, 1, "signature"),
-    "unknown key": ({}, {"consumer_key": "ck_unknown"}, 1, "does not know the consumer key"),
+    "unknown key": ({"https": False}, {"consumer_key": "ck_unknown"}, 1, "Consumer key is invalid"),
     "read-only key": ({"scope": "read"}, {}, 1, "does not have write permissions"),
     "write-only key": ({"scope": "write"}, {}, 1, "does not have read permissions"),
     "key of a customer": ({"role": "customer"}, {}, 1, "shop manager"),

@@ -23,7 +23,7 @@ def side_by_side(project, *words, count):
 
 
 def test_three_pushes_at_once_send_every_order_once(shared):
-    shared.fill(orders=20)
+    shared.fill(orders=14)
     shared.link()
     shared.sync()
     shared.erp.fault("slow", path="CustomerOrders", seconds=0.05, times=10_000)

@@ -49,12 +49,13 @@ def fail(message: str, *, path: str = "", key: str = "", gap: Gap | None = None)
 
 
 _LARGEST = 20  # digits before the point: beyond that sums and roundings fail, and no shop has such an amount
+_SMALLEST = -100  # zeros after the point: 1E-999999999 is short to write and a gigabyte to print
 
 
 def decimal(value: object, path: str) -> Decimal:
     """A number or numeric text as `Decimal`; "nothing" is 0; a float goes through its shortest text.
 
-    What is not finite, or has more than 20 digits before the point, is refused.
+    What is not finite, or has more than 20 digits before the point or 100 after it, is refused.
     """
     if value.__class__ is str:
         if not value:
@@ -71,7 +72,7 @@ def decimal(value: object, path: str) -> Decimal:
         parsed = Decimal(str(value))
     if not parsed.is_finite():
         fail(f"{path} is not a finite number: {value!r}.", path=path)
-    if parsed.adjusted() >= _LARGEST:
+    if not _SMALLEST < parsed.adjusted() < _LARGEST:
         fail(f"{path} is no plausible number: {value!r}.", path=path)
     return parsed
 

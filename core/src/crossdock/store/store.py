@@ -39,9 +39,9 @@ class Store:
         return cls(database)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        with self.database.transaction():
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing; see `Database.transaction`."""
+        with self.database.transaction(durable=durable):
             yield
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ _REFERENCES = {KEY_META: "external", "_external_id": "external_id", "_external_r
 # Where the usual VAT number plugins keep it; not verified against the plugins.
 _VAT_NUMBERS = ("_billing_vat_number", "_vat_number", "vat_number")
 
+_PLAUSIBLE = 20  # digits
 _MICRO = Decimal("0.000001")
 _MILLION = Decimal(1000000)
 _NO_RATE = ("", "", None)
@@ -46,9 +47,13 @@ def amount(value: wire.Scalar, path: str) -> Decimal:
     """A money text as `Decimal`; nothing is zero. That it is finite is checked by the records."""
     if value.__class__ is str:
         try:
-            return Decimal(value)
+            made = Decimal(value)
         except InvalidOperation:
-            pass  # "" or no number: the careful way decides
+            pass
+        else:
+            if -_PLAUSIBLE < made.adjusted() < _PLAUSIBLE:
+                return made
+    # "", no number, or 1E999999999: the careful way decides.
     return decimal(value, path)
 
 

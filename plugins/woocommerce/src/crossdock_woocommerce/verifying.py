@@ -111,6 +111,9 @@ def _unreachable(session: Session[Settings], answer: Answer) -> Check:
     where = session.settings.address
     if 300 <= answer.status < 400:
         target = answer.headers.get("location", "")
+        if shop_address(target) == where:
+            return Check(name=name, state="fail", detail=f"{where} answered its front page instead of its API.",
+                         hint=PERMALINKS)  # fmt: skip
         return Check(
             name=name, state="fail", detail=f"{where} redirects to {target or 'another address'}.",
             hint=f"Set the shop address to {shop_address(target.partition('?')[0])}; redirects are not followed, "
