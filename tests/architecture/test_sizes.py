@@ -7,12 +7,10 @@ from pathlib import Path
 LIMIT = 400
 
 LARGER = {
-    "core/src/crossdock/engine/push.py": "an effect's way from claimed to settled, with all its ends",
     "core/src/crossdock/hookspecs.py": "a list of signatures, most of it their documentation",
     "core/src/crossdock/paging.py": "the walks share their cursor and their proofs",
     "core/src/crossdock/records.py": "a list of classes, most of it their fields",
     "core/src/crossdock/registry.py": "a list of typed faces, one for each hook",
-    "core/src/crossdock/store/effects.py": "all verbs of the ledger, so that its states are moved in one place",
     "plugins/woocommerce/src/crossdock_woocommerce/sandbox/routes.py": "a table of the vendor's addresses",
 }
 

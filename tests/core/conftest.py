@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cli_kit import shell, systems
 from databases import SqliteFiles, postgres
-from engine_kit import depots_installed, served
+from engine_kit import Site, install_depots, served
 from engine_kit import world as open_world
 from ops_kit import migrated, project  # noqa: F401
 
@@ -62,10 +62,15 @@ def store(database_url):
 
 
 @pytest.fixture(scope="session")
-def depots(tmp_path_factory):
+def depot_site(tmp_path_factory):
+    """A folder with the scripted connectors installed."""
+    return Site(install_depots(tmp_path_factory.mktemp("site")))
+
+
+@pytest.fixture(scope="session")
+def depots(depot_site):
     """The registry of an environment that has only the scripted connectors."""
-    with depots_installed(tmp_path_factory.mktemp("site")) as registry:
-        yield registry
+    return depot_site.load()
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +81,9 @@ def servers():
 
 
 @pytest.fixture
-def world(tmp_path, database_url, depots, servers):
+def world(tmp_path, database_url, depot_site, depots, servers):
     """A shop and an ERP in one project."""
-    with open_world(tmp_path, database_url, depots, *servers) as made:
+    with open_world(tmp_path, database_url, depot_site, depots, *servers) as made:
         yield made
 
 

@@ -1,7 +1,7 @@
 """A connector to `depot.Depot` that does everything, plainly; installed as a plugin by `engine_kit`.
 
-What a test wants to go wrong is scripted in the connection's settings: `broken` names a hook that raises a bug, `loses` a
-stream whose pages lose a row.
+What a test wants to go wrong is scripted in the connection's settings: `broken` names a hook that raises a bug, `loses`
+a stream whose pages lose a row.
 """
 
 from datetime import UTC, datetime, timedelta

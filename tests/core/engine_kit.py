@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 from depot import Depot
 from plugin_kit import install
 
@@ -23,7 +24,7 @@ from crossdock.engine.route import route_stored
 from crossdock.registry import Registry
 from crossdock.sandbox import serve
 from crossdock.store.config import FlowOptions, FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 from crossdock.store.store import Store
 from crossdock.vault import Vault, new_key
 
@@ -32,11 +33,11 @@ DEPOT = (Path(__file__).parent / "depot_connector.py").read_text()
 VARIANTS = {
     "depot": "",
     # cannot be asked whether something was created
-    "mute": "\ndel find_order, find_shipment\n",
+    "depot-mute": "\ndel find_order, find_shipment\n",
     # creates one thing for one key, however often it is asked to
-    "idempotent": "\nOPTIONS['create_is_idempotent'] = True\n",
+    "depot-idempotent": "\nOPTIONS['create_is_idempotent'] = True\n",
     # an order takes effect at once
-    "binding": "\nOPTIONS['binding_orders'] = True\n",
+    "depot-binding": "\nOPTIONS['binding_orders'] = True\n",
 }
 
 
@@ -64,36 +65,22 @@ def install_depots(folder: Path) -> Path:
     """Put the depot connector and its variants into `folder` as distributions."""
     for name, more in VARIANTS.items():
         source = DEPOT.replace('NAME = "depot"', f'NAME = "{name}"') + more
-        install(folder, name, source, version="1.2")
+        install(folder, name, source, version="1.2", module=name.replace("-", "_") + "_plugin")
     return folder
 
 
-@contextlib.contextmanager
-def depots_installed(folder: Path) -> Iterator[Registry]:
-    """The registry of an environment that has only the depots."""
-    names = [f"{name}_plugin" for name in VARIANTS]
-    sys.path.insert(0, str(install_depots(folder)))
-    try:
-        yield only(*VARIANTS)
-    finally:
-        sys.path.remove(str(folder))
-        for name in names:
-            sys.modules.pop(name, None)
+@attrs.frozen
+class Site:
+    """A folder with the depots installed; on the path only while plugins are loaded, so that other tests see none."""
 
+    folder: Path
 
-def only(*names: str, local: Path | None = None) -> Registry:
-    """A registry of just these plugins."""
-    import os
-
-    before = os.environ.get("CROSSDOCK_PLUGINS")
-    os.environ["CROSSDOCK_PLUGINS"] = ",".join(names)
-    try:
-        return Registry(local)
-    finally:
-        if before is None:
-            del os.environ["CROSSDOCK_PLUGINS"]
-        else:
-            os.environ["CROSSDOCK_PLUGINS"] = before
+    def load(self, local: Path | None = None) -> Registry:
+        """A registry of just the depots, and of a local plugin file."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(self.folder))
+            patch.setenv("CROSSDOCK_PLUGINS", ",".join(VARIANTS))
+            return Registry(local)
 
 
 @attrs.define
@@ -105,6 +92,7 @@ class World:
     shop: Depot
     erp: Depot
     urls: dict[str, str]
+    site: Site
 
     @property
     def bench(self) -> Bench:
@@ -127,9 +115,7 @@ class World:
         """Add or change the flow named after its stream (and source, when it goes the other way)."""
         usual = {"orders": "shop", "customers": "shop"}.get(stream, "erp")
         name = stream if source == usual else f"{stream} of {source}"
-        row = FlowRow(
-            name=name, stream=stream, source=source, target=target, mode=mode, options=FlowOptions(**options)
-        )
+        row = FlowRow(name=name, stream=stream, source=source, target=target, mode=mode, options=FlowOptions(**options))
         self.store.config.save_flow(row, self.clock.now())
         route_stored(self.bench, row)
         return row
@@ -172,7 +158,7 @@ class World:
         """Put a local plugin file beside the configuration."""
         path = self.app.home / "crossdock_local.py"
         path.write_text(text)
-        self.app.__dict__["registry"] = only("depot", "mute", local=path)
+        self.app.__dict__["registry"] = self.site.load(path)
         self.app.__dict__.pop("bench", None)
         for name in ("shop", "erp"):
             self.app.forget(name)
@@ -187,7 +173,7 @@ def served() -> Iterator[tuple[Depot, Depot]]:
 
 
 @contextlib.contextmanager
-def world(home: Path, database_url: str, registry: Registry, shop: Depot, erp: Depot) -> Iterator[World]:
+def world(home: Path, database_url: str, site: Site, registry: Registry, shop: Depot, erp: Depot) -> Iterator[World]:
     """A project in `home` on `database_url`, with connections to `shop` and `erp`."""
     clock = ScriptedClock()
     shop.begin()
@@ -195,7 +181,7 @@ def world(home: Path, database_url: str, registry: Registry, shop: Depot, erp: D
     with App(home, database_url, clock) as app:
         app.__dict__["registry"] = registry
         app.__dict__["vault"] = Vault.find(_with_key(home))
-        made = World(app, clock, shop, erp, {"shop": shop.base_url, "erp": erp.base_url})
+        made = World(app, clock, shop, erp, {"shop": shop.base_url, "erp": erp.base_url}, site)
         made.connect("shop")
         made.connect("erp")
         shop.requests.clear()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_reconcile_answers_machines(parked: Project) -> None:
     found = answer(parked.cli("reconcile", "to-erp", "--from", "2026-11-01", "--json"))
     assert found["counts"] == {"matched": 1, "missing": 2, "extra": 0, "duplicate": 0, "different": 0, "unreadable": 1}
     assert (found["agrees"], found["since"]) == (False, "2026-11-01T00:00:00Z")
+
+
+def test_reconcile_takes_how_long_ago_for_both_ends(project: Project) -> None:
+    now = datetime.now(UTC)
+    ages = {"1": timedelta(days=30), "2": timedelta(days=3), "3": timedelta(hours=1)}
+    project.shop.orders = {key: order(key, placed=now - age) for key, age in ages.items()}
+    project.flow(name="to-erp")
+    found = answer(project.cli("reconcile", "to-erp", "--from", "7d", "--to", "1d", "--json"))
+    assert [each["ref"] for each in found["findings"]] == ["N2"]
 
 
 def test_reconcile_is_fine_when_both_sides_agree(parked: Project) -> None:

@@ -80,7 +80,7 @@ def test_named_records_are_fetched_alone(shop):
     [
         (("--key", "1"), "--key needs a connection and a stream"),
         (("shop", "orders", "--full", "--since", "2d"), "Only one of"),
-        (("shop", "orders", "--since", "soon"), "'soon' is no time"),
+        (("shop", "orders", "--since", "soon"), "'soon' is no date or time"),
         (("shop", "prices"), "has no stream 'prices'"),
         (("nope",), "There is no connection 'nope'"),
     ],

@@ -474,7 +474,7 @@ def test_a_connector_that_breaks_is_named_with_its_version(world, broken):
         world.local("from crossdock import hookimpl\nimport sys\n@hookimpl(wrapper=True)\n"
                     "def fetch_orders(session, query):\n    yield\n    sys.exit(3)\n")  # fmt: skip
 
-    with pytest.raises(PluginError, match="The connector depot 1.2 broke in fetch_orders"):
+    with pytest.raises(PluginError, match=r"The connector depot 1\.2 broke in fetch_orders"):
         world.pull()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import attrs
@@ -307,7 +308,7 @@ def test_access_that_breaks_while_asking_pauses_and_leaves_the_doubt(world):
 @pytest.fixture
 def doubtful(world):
     """An effect in doubt at a target that cannot be asked, and its flow."""
-    world.connect("erp", "mute")
+    world.connect("erp", "depot-mute")
     flow = world.flow()
     world.shop.order("1")
     world.erp.fault("cut_after", method="POST", path="/orders")
@@ -366,7 +367,7 @@ def test_only_a_doubt_can_be_resolved(world):
 
 
 def test_where_a_key_makes_one_order_only_a_lost_answer_is_sent_again(world):
-    world.connect("erp", "idempotent")
+    world.connect("erp", "depot-idempotent")
     flow = world.flow()
     world.shop.order("1")
     world.erp.fault("cut_before", method="POST", path="/orders")
@@ -411,7 +412,7 @@ def test_and_with_it_everything_else_of_the_flow(world):
 
 
 def test_a_target_that_is_down_is_left_alone_for_a_while(world):
-    world.connect("erp", "idempotent")
+    world.connect("erp", "depot-idempotent")
     flow = world.flow()
     for number in range(40):
         world.shop.order(str(number))
@@ -424,7 +425,7 @@ def test_a_target_that_is_down_is_left_alone_for_a_while(world):
 
 
 def test_and_delivered_to_when_it_is_back(world):
-    world.connect("erp", "idempotent")
+    world.connect("erp", "depot-idempotent")
     flow = world.flow()
     for number in range(40):
         world.shop.order(str(number))
@@ -736,7 +737,7 @@ def test_orders_above_the_limit_wait_for_a_person(world):
 
 
 def test_a_binding_order_is_sent_only_as_it_was_approved(world):
-    world.connect("erp", "binding")
+    world.connect("erp", "depot-binding")
     flow = world.flow()
     world.shop.order("1", total="5.00")
     world.deliver(flow)
@@ -749,7 +750,7 @@ def test_a_binding_order_is_sent_only_as_it_was_approved(world):
 
 
 def test_a_binding_order_that_changed_after_the_approval_waits_again(world):
-    world.connect("erp", "binding")
+    world.connect("erp", "depot-binding")
     flow = world.flow()
     world.shop.order("1", total="5.00")
     world.deliver(flow)
@@ -762,7 +763,7 @@ def test_a_binding_order_that_changed_after_the_approval_waits_again(world):
 
 
 def test_a_binding_order_whose_preview_finds_problems_is_parked(world):
-    world.connect("erp", "binding")
+    world.connect("erp", "depot-binding")
     flow = world.flow()
     world.shop.order("1", total="0")
 
@@ -856,7 +857,7 @@ def test_a_shipment_that_comes_before_its_order_is_known_follows_it(world, fault
 
 
 def test_also_when_a_person_says_under_which_id_the_order_exists(world):
-    world.connect("erp", "mute")
+    world.connect("erp", "depot-mute")
     orders, shipments = world.flow(), world.flow("shipments", "erp", "shop")
     world.shop.order("1")
     world.erp.fault("cut_after", method="POST", path="/orders")
@@ -904,16 +905,16 @@ def test_so_does_one_to_the_changed_report_of_a_known_shipment(world):
 # -- workers -------------------------------------------------------------------------------------------
 
 
-def test_two_workers_on_one_flow_deliver_each_order_once(world, database_url):
-    import threading
-
+@pytest.mark.parametrize("second", ["another process", "another thread"])
+def test_two_workers_on_one_flow_deliver_each_order_once(world, database_url, second):
     flow = world.flow()
     for number in range(30):
         world.shop.order(str(number))
     world.pull()
-    other = Store.open(database_url)
-    second = attrs.evolve(world.bench, store=other, owner="elsewhere/1/1")
-    threads = [threading.Thread(target=push, args=(bench, flow)) for bench in (world.bench, second)]
+    other, bench = Store.open(database_url), world.bench
+    if second == "another process":
+        bench = attrs.evolve(bench, store=other, owner="elsewhere/1/1")
+    threads = [threading.Thread(target=push, args=(each, flow)) for each in (world.bench, bench)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email.utils
 import logging
@@ -78,6 +79,7 @@ class Shop(Sandbox):
     def __init__(self) -> None:
         super().__init__()
         self.made: list[Any] = []
+        self.busy = 0
         self.seen: list[Request] = []
 
     def routes(self) -> list[Route]:
@@ -85,6 +87,7 @@ class Shop(Sandbox):
             Route("/api/things", self._things, methods=["GET", "POST", "PUT", "DELETE"]),
             Route("/api/echo", self._echo),
             Route("/api/cookie", self._cookie),
+            Route("/api/busy", self._busy),
             Route("/api/large", lambda request: Response(b"x" * 300_000)),
             Route("/api/gone", lambda request: json_response({"code": "gone", "message": "No <b>thing</b>."}, 404)),
             Route(
@@ -103,6 +106,13 @@ class Shop(Sandbox):
 
     async def _echo(self, request: Request) -> Response:
         return json_response({"query": request.query_params.multi_items(), "headers": dict(request.headers)})
+
+    async def _busy(self, request: Request) -> Response:
+        self.busy += 1
+        at_once = self.busy
+        await asyncio.sleep(0.01)
+        self.busy -= 1
+        return json_response(at_once)
 
     async def _cookie(self, request: Request) -> Response:
         return json_response(dict(request.cookies), headers={"Set-Cookie": "sid=1; Path=/"})
@@ -805,10 +815,48 @@ def test_a_redirect_that_repeats_the_credentials_shows_none(http, shop):
 
 def test_one_session_serves_many_threads(http, shop):
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: http.get("things").status, range(80)))
+        answers = list(pool.map(lambda _: http.get("things").status, range(300)))
 
-    assert answers == [200] * 80
-    assert len(shop.requests) == 80
+    assert answers == [200] * 300
+    assert len(shop.requests) == 300  # none was repeated: no thread closed the connection of another
+
+
+def test_no_more_requests_are_under_way_than_the_endpoint_allows(opened, shop):
+    http = opened(concurrency=2)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: http.get("busy").json(), range(12)))
+
+    assert max(answers) == 2
+
+
+def test_a_create_that_found_no_free_connection_was_not_sent(opened, shop):
+    http = opened(concurrency=1)
+    shop.fault("slow", path="/api/things", seconds=0.3)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(http.get, "things")
+        while not shop.requests:
+            assert not first.done()
+        with pytest.raises(TransientError, match="in use") as caught:
+            http.post("things", {}, create=True, timeout=0.05)
+
+        assert first.result().status == 200
+    assert "Nothing was sent" in caught.value.hint
+    assert shop.made == []
+
+
+def test_a_session_that_was_closed_while_it_was_used_finishes_its_request(opened, shop):
+    http = opened()
+    shop.fault("slow", path="/api/things", seconds=0.1)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(http.get, "things")
+        while not shop.requests:
+            assert not running.done()
+        http.close()
+
+        assert running.result().status == 200
 
 
 def test_an_answer_that_breaks_the_protocol_is_passing_trouble(clock):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from crossdock.store.effects import Intent
+from crossdock.store.ledger import Intent
 from crossdock.store.records import Bound
 from crossdock.store.store import Store
 

@@ -35,7 +35,7 @@ def poll(answer: Callable[[], Any], seconds: float = 20.0) -> Any:
         found = answer()
         if found:
             return found
-        time.sleep(0.003)
+        time.sleep(0.008)
     raise AssertionError("It did not happen in time.")
 
 

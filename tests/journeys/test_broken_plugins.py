@@ -31,6 +31,34 @@ def connector_info():
 def fetch_order(session, query):
     return iter(())
 """
+BLURTS = """
+import attrs
+
+from crossdock import Check, ConnectorInfo, Endpoint, Secret, StreamInfo, hookimpl, setting
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    token: Secret = setting("Token")
+
+
+@hookimpl
+def connector_info():
+    return ConnectorInfo(
+        name="blurts", title="Blurts", settings=Settings, streams={"orders": StreamInfo()},
+        endpoint=lambda settings: Endpoint(base_url="http://127.0.0.1:9"),
+    )
+
+
+@hookimpl
+def verify(session):
+    yield Check(name="Token", state="ok")
+
+
+@hookimpl
+def fetch_orders(session, query):
+    yield from {}["Token " + session.settings.token.reveal()]
+"""
 EXITS = "import sys\nsys.exit(3)\n"
 
 
@@ -81,3 +109,14 @@ def test_machines_see_both_the_sound_and_the_broken_connectors(beside):
         "woocommerce": False, "extendcommerce": False, "raises": True, "misspelt": True, "exits": True,
     }  # fmt: skip
     assert rows["raises"]["distribution"] == "raises"
+
+
+def test_a_connector_that_breaks_is_named_and_does_not_blurt_out_its_secret(make, tmp_path):
+    install(tmp_path / "site", "blurts", "1.0.1", BLURTS)
+    world = make(PYTHONPATH=str(tmp_path / "site"), connect=False)
+    world.project.run("connection", "add", "odd", "-c", "blurts", "--set", "token=hush-4711-hush")
+    said = world.project.run("sync", "odd", "orders", code=1).text + world.project.run("log", "runs").text
+
+    assert "blurts 1.0.1 broke in fetch_orders: KeyError" in said
+    assert "hush-4711-hush" not in said
+    assert b"hush-4711-hush" not in (world.project.home / "crossdock.db").read_bytes()

@@ -1,4 +1,4 @@
-"""Reading a shop that does not hold still: the store holds exactly the shop's orders, nothing missing, nothing twice."""
+"""Reading a shop that does not hold still: the store holds exactly its orders, nothing missing, nothing twice."""
 
 from __future__ import annotations
 

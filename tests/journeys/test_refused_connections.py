@@ -56,7 +56,7 @@ def refused(world, name, twin, settings, code, said):
     done = world.project.run(*world.project.adding(name, twin, **filled), code=code)
 
     assert said in done.text
-    assert world.project.json("connection", "list") == []
+    assert world.project.query("SELECT name FROM connection") == []
     assert [each.state() for each in (world.shop, world.erp)] == before
     for each in (world.shop, world.erp):
         assert each.writes() == []
@@ -90,9 +90,7 @@ def test_a_shop_with_a_peculiarity_that_can_be_lived_with_is_read(make, options,
     assert world.sync()["new"] == 3
 
 
-def test_a_password_that_is_changed_later_pauses_the_connection_and_loses_nothing(make, nursery):
-    world = make(None, connect=False)
-    world.project.connect(shop=(world.shop, {}), erp=(world.erp, {}))
+def test_a_password_that_is_changed_later_pauses_the_connection_and_loses_nothing(world):
     world.fill(orders=4)
     world.link()
     world.sync()

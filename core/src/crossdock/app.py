@@ -205,8 +205,11 @@ class App:
         """Verify settings that need not be saved; raises `SettingsError` when they cannot work at all."""
         row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft")
         opened = self._session(row, MemoryLimiter(), _Scratch(), None)
+        mask = opened.session.http.redactor.text
         try:
-            yield from opened.connector.verify(opened.session)
+            for check in opened.connector.verify(opened.session):
+                # A step quotes what the system said, and a talkative one says our credentials back.
+                yield attrs.evolve(check, name=mask(check.name), detail=mask(check.detail), hint=mask(check.hint))
         finally:
             opened.close()
 

@@ -139,7 +139,7 @@ def total_difference(order: Order) -> Decimal:
     """Stated total minus what the parts add up to, in the order's tax mode, in whole minor units.
 
     Zero when the document balances. WooCommerce with "round tax at subtotal level" is off by a cent in every second
-    order (vendor page section 4, measured), so a difference is no reason to refuse an order.
+    order (WooCommerce page section 4, measured), so a difference is no reason to refuse an order.
     """
     return round_money(_difference(order), order.currency)
 

@@ -96,17 +96,19 @@ class Connector:
         except CrossdockError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._broken(hook, error) from error
+            raise self._broken(hook, error, arguments.get("session")) from error
         if answer is None:
             raise PluginError(f"The connector {self.name} answered None from {hook}; None never is an answer.")
         return answer
 
-    def _broken(self, hook: str, error: BaseException) -> PluginError:
+    def _broken(self, hook: str, error: BaseException, session: Session[Any] | None) -> PluginError:
         where = ""
         for frame in inspect.getinnerframes(error.__traceback__) if error.__traceback__ else ():
             where = f" ({Path(frame.filename).name}, line {frame.lineno})"
+        # Whatever broke may quote what it broke on, a credential for example.
+        said = session.http.redactor.text(str(error)) if session else str(error)
         return PluginError(
-            f"The connector {self.name} {self.found.version} broke in {hook}: {type(error).__name__}: {error}{where}.",
+            f"The connector {self.name} {self.found.version} broke in {hook}: {type(error).__name__}: {said}{where}.",
             hint=f"This is a fault of the plugin {self.found.distribution}, not of your data; nothing was lost.",
         )
 
@@ -117,22 +119,22 @@ class Connector:
         except CrossdockError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._broken(hook, error) from error
+            raise self._broken(hook, error, session) from error
         finally:
             if hasattr(pages, "close"):
                 pages.close()
 
     def _outcomes(self, hook: str, session: Session[Any], **items: Any) -> list[Outcome]:
-        return self._listed(hook, Outcome, self._call(hook, session=session, **items))
+        return self._listed(hook, session, Outcome, self._call(hook, session=session, **items))
 
-    def _listed(self, hook: str, kind: type[T], answer: Any) -> list[T]:
+    def _listed(self, hook: str, session: Session[Any], kind: type[T], answer: Any) -> list[T]:
         """The items of an answer; a hook may be a generator, which does its work only here."""
         try:
             found = list(answer)
         except CrossdockError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._broken(hook, error) from error
+            raise self._broken(hook, error, session) from error
         wrong = next((each for each in found if not isinstance(each, kind)), None)
         if wrong is not None:
             raise PluginError(
@@ -153,7 +155,7 @@ class Connector:
         except CrossdockError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._broken("verify", error) from error
+            raise self._broken("verify", error, session) from error
 
     def push_order(self, session: Session[Any], order: Order, key: str, known: Receipt | None) -> Receipt:
         """See `ConnectorSpec.push_order`."""
@@ -161,7 +163,7 @@ class Connector:
 
     def find_order(self, session: Session[Any], key: str) -> Sequence[Receipt]:
         """See `ConnectorSpec.find_order`."""
-        return self._receipts("find_order", self._call("find_order", session=session, key=key))
+        return self._receipts("find_order", session, self._call("find_order", session=session, key=key))
 
     def preview_order(self, session: Session[Any], order: Order, key: str) -> Preview:
         """See `ConnectorSpec.preview_order`."""
@@ -183,7 +185,7 @@ class Connector:
     def find_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Sequence[Receipt]:
         """See `ConnectorSpec.find_shipment`."""
         answer = self._call("find_shipment", session=session, shipment=shipment, order=order, key=key)
-        return self._receipts("find_shipment", answer)
+        return self._receipts("find_shipment", session, answer)
 
     def push_customer(self, session: Session[Any], customer: Customer, key: str, known: Receipt | None) -> Receipt:
         """See `ConnectorSpec.push_customer`."""
@@ -204,7 +206,7 @@ class Connector:
     def check_job(self, session: Session[Any], job: str) -> list[Outcome] | StillRunning:
         """See `ConnectorSpec.check_job`."""
         answer = self._call("check_job", session=session, job=job)
-        return answer if isinstance(answer, StillRunning) else self._listed("check_job", Outcome, answer)
+        return answer if isinstance(answer, StillRunning) else self._listed("check_job", session, Outcome, answer)
 
     def handle_webhook(self, session: Session[Any], request: WebhookRequest) -> WebhookReply:
         """See `ConnectorSpec.handle_webhook`."""
@@ -216,8 +218,8 @@ class Connector:
         state: WebhookState = self._call("register_webhook", session=session, url=url, secret=secret)
         return state
 
-    def _receipts(self, hook: str, answer: Any) -> list[Receipt]:
-        return [self._receipt(each) for each in self._listed(hook, Receipt, answer)]
+    def _receipts(self, hook: str, session: Session[Any], answer: Any) -> list[Receipt]:
+        return [self._receipt(each) for each in self._listed(hook, session, Receipt, answer)]
 
     def _receipt(self, answer: Any) -> Receipt:
         if not isinstance(answer, Receipt) or not answer.external_id:

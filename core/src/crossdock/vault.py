@@ -88,7 +88,7 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            raw = base64.urlsafe_b64decode(body)
+            raw = base64.b64decode(body.encode(), altchars=b"-_", validate=True)
             return AESGCM(key).decrypt(raw[:12], raw[12:], f"{connection}:{field}".encode()).decode()
         except (InvalidTag, ValueError) as error:
             raise SettingsError(

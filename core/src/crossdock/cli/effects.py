@@ -14,7 +14,7 @@ from crossdock.cli.context import app_from_context
 from crossdock.cli.output import ago, arrow, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine import decide
 from crossdock.errors import UsageError
-from crossdock.store.effects import OPEN, STATES, Effect
+from crossdock.store.ledger import OPEN, STATES, Effect
 
 ATTENTION = ("parked", "in_doubt", "awaiting")
 _MARKS = {"done": "ok", "parked": "fail", "in_doubt": "warn", "awaiting": "warn", "discarded": "skip"}

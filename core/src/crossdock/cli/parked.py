@@ -14,7 +14,7 @@ from crossdock.cli.effects import data_of
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, progress, table
 from crossdock.engine import decide
 from crossdock.errors import CrossdockError, UsageError
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 from crossdock.store.records import ParkedRecord
 
 _MANY = 1_000_000

@@ -13,13 +13,16 @@ from crossdock.app import App
 from crossdock.cli import EXIT_INTERRUPTED
 from crossdock.cli.context import app_from_context, stoppable
 from crossdock.cli.output import ago, counted, emit, examples, json_option, mark, needs_attention, progress, show
-from crossdock.cli.sync import ORDER
+from crossdock.cli.tuning import for_many_records
 from crossdock.configure import find_flow
 from crossdock.engine.bench import describe
-from crossdock.engine.push import Delivered
 from crossdock.engine.push import push as deliver
+from crossdock.engine.settle import Delivered
 from crossdock.errors import ConnectorError, CrossdockError
 from crossdock.store.config import FlowRow
+
+ORDER = ("orders", "shipments", "products", "balance", "prices", "customers")
+"""Products before their stock and prices: what the target does not know yet cannot be priced."""
 
 NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
 ASK = {
@@ -66,7 +69,7 @@ def push_flow(app: App, flow: FlowRow, patience: timedelta) -> Sent:
 
 
 def live_flows(app: App) -> list[FlowRow]:
-    """The flows that deliver, those of orders first."""
+    """The flows that deliver, those of orders first, products before their stock and prices."""
     flows = [flow for flow in app.store.config.flows() if flow.mode == "live"]
     return sorted(flows, key=lambda flow: ORDER.index(flow.stream) if flow.stream in ORDER else len(ORDER))
 
@@ -95,6 +98,7 @@ def push(ctx: click.Context, flow: str, wait: float, as_json: bool) -> None:
     if flow and flows[0].mode != "live":
         deliver(app.bench, flows[0])  # says why nothing is sent
     results: list[Sent] = []
+    for_many_records()
     with stoppable(app):
         for each in flows:
             results.append(push_flow(app, each, timedelta(seconds=wait)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import attrs
@@ -12,42 +11,38 @@ import click
 from crossdock.app import App
 from crossdock.cli import output
 from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.moments import parse_moment
 from crossdock.cli.output import arrow, counted, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine.findings import Comparison
 from crossdock.engine.heal import Healed
 from crossdock.engine.heal import heal as heal_now
 from crossdock.engine.reconcile import reconcile as compare
 from crossdock.errors import UsageError
-from crossdock.settings import parse_time
 from crossdock.store.config import FlowRow
 
 _SHOWN = 50
 
 
-def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    del ctx
-    if not value:
-        return None
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is no date or time such as 2026-01-31 or 2026-01-31T12:00:00Z.", param=parameter
-        ) from error
-
-
 @click.command(
     epilog=examples(
-        "crossdock reconcile to-erp", "crossdock reconcile to-erp --from 2026-11-01 --to 2026-12-01",
+        "crossdock reconcile to-erp",
+        "crossdock reconcile to-erp --from 2026-11-01 --to 2026-12-01",
+        "crossdock reconcile to-erp --from 7d --to 1h",
         "crossdock reconcile to-erp --from 2026-11-01 --heal && crossdock push to-erp",
     )
 )  # fmt: skip
 @click.argument("flow")
-@click.option("--from", "since", callback=_moment, metavar="DATE", help="Orders placed (shipments sent) from then on.")
-@click.option("--to", "until", callback=_moment, metavar="DATE", help="Orders placed (shipments sent) before then.")
+@click.option(
+    "--from",
+    "since",
+    default="",
+    metavar="TIME",
+    help="Orders placed (shipments sent) from then on: a date or time (UTC), or 7d, 3h ago.",
+)
+@click.option("--to", "until", default="", metavar="TIME", help="Orders placed (shipments sent) before then.")
 @click.option("--heal", is_flag=True, help="Plan again what is missing or different; the next push delivers it.")
 @json_option
-def reconcile(flow: str, since: datetime | None, until: datetime | None, heal: bool, as_json: bool) -> None:
+def reconcile(flow: str, since: str, until: str, heal: bool, as_json: bool) -> None:
     """Compare both sides of a flow by reading both systems again: what is missing, extra, twice or different.
 
     Ids, counts, lines, quantities, totals and currencies of orders; stock and prices by SKU; shipments with the ledger.
@@ -58,8 +53,10 @@ def reconcile(flow: str, since: datetime | None, until: datetime | None, heal: b
     if row is None:
         known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
         raise UsageError(f"There is no flow {flow!r}; there are: {known}.", hint="crossdock flow list")
+    now = app.clock.now()
+    window = {"since": parse_moment(since, now), "until": parse_moment(until, now)}
     with stoppable(app), output.progress(f"Comparing {row.source} and {row.target}") as report:
-        result = compare(app.bench, row, since=since, until=until, report=report)
+        result = compare(app.bench, row, **window, report=report)
         healed = heal_now(app.bench, row, result) if heal and not result.agrees else None
     emit(_data(result, healed), as_json, lambda: _lines(app, row, result, healed))
     if not result.agrees:

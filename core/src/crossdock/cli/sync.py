@@ -12,13 +12,13 @@ import click
 from crossdock.app import App
 from crossdock.cli import EXIT_INTERRUPTED
 from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.moments import parse_moment
 from crossdock.cli.output import counted, emit, examples, json_option, mark, needs_attention, progress, show
+from crossdock.cli.tuning import for_many_records
 from crossdock.clock import monotonic
 from crossdock.engine.bench import describe
 from crossdock.engine.pull import Counts, Pulled, pull
 from crossdock.errors import ConnectorError, CrossdockError, UsageError
-from crossdock.schedule import parse_span
-from crossdock.settings import parse_time
 
 ORDER = ("orders", "shipments", "balance", "prices", "products", "customers")
 """Orders first: sold stock has to be known before stock is published."""
@@ -108,20 +108,6 @@ def _synced(connection: str, stream: str, pulled: Pulled, seconds: float) -> Syn
     )  # fmt: skip
 
 
-def parse_since(text: str, now: datetime) -> datetime:
-    """A date, a time, or how long ago: ``2026-01-31``, ``2026-01-31T12:00:00Z``, ``2d``; raises `UsageError`."""
-    try:
-        return parse_time(text)
-    except ValueError:
-        pass
-    try:
-        return now - parse_span(text)
-    except UsageError as error:
-        raise UsageError(
-            f"{text!r} is no time.", hint="Write a date (2026-01-31), a time (2026-01-31T12:00:00Z) or 2d, 3h ago."
-        ) from error
-
-
 @click.command(
     epilog=examples(
         "crossdock sync                                    everything that is switched on",
@@ -152,9 +138,9 @@ def sync(
     if keys and not stream:
         raise UsageError("--key needs a connection and a stream.", hint="crossdock sync CONNECTION STREAM --key KEY")
     app = app_from_context()
-    start = parse_since(since, app.clock.now()) if since else None
-    asked = Asked(keys=keys, full=full, since=start, dry_run=dry_run)
+    asked = Asked(keys=keys, full=full, since=parse_moment(since, app.clock.now()), dry_run=dry_run)
     results: list[Synced] = []
+    for_many_records()
     with stoppable(app):
         for lane in lanes(app, connection, stream):
             results.append(sync_lane(app, *lane, asked, strict=bool(stream)))

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import attrs
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.push import GAPS, SEVERAL, bind, idempotency_key
+from crossdock.engine.push import idempotency_key
+from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import route_stored
+from crossdock.engine.settle import GAPS, SEVERAL, bind
 from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound
 
 
@@ -96,7 +98,7 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
     with store.transaction():
         if absent:
             store.effects.set_state(
-                [number], "ready", now, when=("in_doubt",), message="A person says it was not done."
+                [number], "ready", now, when=("in_doubt",), message=ABSENT
             )
         else:
             store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")

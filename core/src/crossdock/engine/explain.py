@@ -14,7 +14,7 @@ from crossdock.engine.translate import apply_tables
 from crossdock.errors import ConnectorError, UsageError
 from crossdock.records import RECORD_TYPES, Order
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, ParkedRecord, Stored
 
 SINGULAR = {

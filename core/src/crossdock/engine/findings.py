@@ -16,7 +16,7 @@ from crossdock.engine.translate import Tables
 from crossdock.errors import AccessError, CrossdockError, UsageError
 from crossdock.session import ByKeys, Query, Since
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 
 KINDS = ("missing", "extra", "duplicate", "different", "unreadable")
 LEDGER = "effect ledger"

@@ -13,7 +13,7 @@ from crossdock.engine.push import idempotency_key
 from crossdock.engine.route import prepared, route
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound
 
 _LEFT = {

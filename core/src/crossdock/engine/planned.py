@@ -14,7 +14,7 @@ from crossdock.engine.translate import translate
 from crossdock.errors import ConnectorError
 from crossdock.records import Balance, Customer, Order, Price, Product, Shipment, to_document
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Effect
+from crossdock.store.ledger import Effect
 
 UNSENT = ("planned", "awaiting", "ready")
 

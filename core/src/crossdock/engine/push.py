@@ -3,66 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import attrs
-import msgspec
 
-from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
-from crossdock.engine.route import DEAD, REPEATABLE, published_stock
-from crossdock.engine.translate import Tables, translate
+from crossdock.engine.batch import Batches
+from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
+from crossdock.engine.route import DEAD, REPEATABLE
+from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered
+from crossdock.engine.translate import translate
 from crossdock.errors import (
     AccessError,
     ConnectorError,
     CrossdockError,
-    Gap,
     OutcomeUnknownError,
     RecordError,
     StoreError,
-    TransientError,
-    UnsupportedError,
     UsageError,
 )
-from crossdock.http.client import Marker, delivery
-from crossdock.records import Order, Shipment, from_document, to_document
-from crossdock.session import Outcome, Receipt, StillRunning
+from crossdock.http.client import delivery
+from crossdock.records import Order, Shipment, to_document
+from crossdock.session import Receipt
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
-from crossdock.store.effects import Effect
 from crossdock.store.leases import is_dead
-from crossdock.store.records import Bound, Stored, cause_of
-
-_FIRST_BACKOFF = 5.0
-_LONGEST_BACKOFF = 3600.0
-_ENOUGH = 5  # transient errors in a row that tell of a system in trouble and not of a bad moment
-BATCHED = ("product", "price", "balance")
-SEVERAL = "exists several times"
-GAPS = "gaps"
-_BINDINGS = "bindings"
-
-
-@attrs.define
-class Delivered:
-    """What a push did: effects by the state they ended in."""
-
-    done: int = 0
-    parked: int = 0
-    in_doubt: int = 0
-    postponed: int = 0
-    submitted: int = 0
-    awaiting: int = 0
-    superseded: int = 0
-    requests: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """The counts for the journal and for people."""
-        return attrs.asdict(self)
+from crossdock.store.ledger import Effect
+from crossdock.store.records import cause_of
 
 
 @attrs.frozen
@@ -103,42 +74,8 @@ def idempotency_key(effect: Effect) -> str:
     return f"{effect.source}-{effect.key}"
 
 
-def bind(bench: Bench, bound: Bound) -> None:
-    """Keep where a record exists, and wake what waited to know it; inside a transaction.
-
-    Shipments of an order may be read before the order's own answer is kept: they were set aside and go on now.
-    """
-    store, now = bench.store, bench.clock.now()
-    store.records.bind(bound, now)
-    if bound.stream != "orders":
-        return
-    for flow in store.config.flows():
-        if flow.stream == "shipments" and flow.source == bound.connection and flow.target == bound.source:
-            store.database.serialize(_BINDINGS)
-            store.effects.wake(flow.name, bound.external_id, now)
-
-
-_Told = tuple[Effect, str, Receipt | None]
-
-
-class _Push:
+class _Push(Batches):
     """One run over one flow."""
-
-    def __init__(self, bench: Bench, flow: FlowRow, report: Report | None) -> None:
-        self.bench = bench
-        self.flow = flow
-        self.report = report
-        self.opened: Opened = bench.open(flow.target)
-        self.counts = Delivered()
-        self.number = 0
-        self.tables: Tables = {}
-        self._slots = threading.Semaphore(self.opened.connector.info.push_concurrency)
-        self.error: CrossdockError | None = None
-        self._held_until: datetime | None = None
-        self._troubles = 0
-        self._under_way: dict[int, tuple[int, Marker]] = {}
-        self._lock = threading.Lock()
-        self._dice = random.Random()  # noqa: S311  jitter, not cryptography
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -183,42 +120,6 @@ class _Push:
             return None
         return due or "1970-01-01T00:00:00.000000Z"
 
-    def _beat(self, stop: threading.Event) -> None:
-        while not stop.wait(HEARTBEAT):
-            with contextlib.suppress(StoreError):
-                self._renew()
-
-    def _renew(self) -> None:
-        """Extend the leases of what is under way, and with them the time until which it may be sent."""
-        with self._lock:
-            under_way = dict(self._under_way)
-        if not under_way:
-            return
-        now = self.bench.clock.now()
-        claimed = {number: attempts for number, (attempts, _) in under_way.items()}
-        for number in self.bench.store.effects.renew(claimed, self.bench.owner, now, LEASE):
-            under_way[number][1].until = now + LEASE
-
-    def _take(self, effects: Sequence[Effect]) -> None:
-        with self._lock:
-            for effect in effects:
-                self._under_way[effect.id] = (effect.attempts, Marker(unstamp(effect.lease_until)))
-
-    def _drop(self, effects: Sequence[Effect]) -> None:
-        with self._lock:
-            for effect in effects:
-                self._under_way.pop(effect.id, None)
-
-    def _marker(self, effects: Sequence[Effect]) -> Marker:
-        """The marker of effects that leave together; leases that are half over are renewed first."""
-        now = self.bench.clock.now()
-        markers = [self._under_way[effect.id][1] for effect in effects]
-        if any(marker.until is not None and marker.until - now < LEASE / 2 for marker in markers):
-            self._renew()
-        if len(markers) == 1:
-            return markers[0]
-        return Marker(min((marker.until for marker in markers if marker.until is not None), default=None))
-
     def _recover(self) -> None:
         """What dead or silent workers left behind as *sending*."""
         effects, name = self.bench.store.effects, self.flow.name
@@ -226,18 +127,6 @@ class _Push:
         repeatable = (*REPEATABLE, "order") if self.opened.connector.info.create_is_idempotent else REPEATABLE
         with self.bench.store.transaction():
             effects.recover(name, dead, self.bench.clock.now(), self._quiet(), repeatable)
-
-    def _repeats(self, effect: Effect) -> bool:
-        """Whether sending an effect twice is doing it once, so that a lost answer needs no question."""
-        if effect.operation in REPEATABLE:
-            return True
-        if effect.operation != "order":
-            return False
-        return self.opened.connector.info.create_is_idempotent or self._known(effect) is not None
-
-    def _quiet(self) -> timedelta:
-        override = self.bench.find_after
-        return self.opened.connector.info.find_after if override is None else override
 
     def _round(self) -> None:
         """Everything that is due now: jobs, doubts, then what is ready."""
@@ -302,14 +191,6 @@ class _Push:
         finally:
             self._drop(item if isinstance(item, list) else [item])
 
-    def _fail(self, error: CrossdockError) -> None:
-        with self._lock:
-            self.error = self.error or error
-
-    def _count(self, state: str, number: int = 1) -> None:
-        with self._lock:
-            setattr(self.counts, state, getattr(self.counts, state) + number)
-
     # -- one record at a time ----------------------------------------------------------------------
 
     def _deliver(self, effect: Effect) -> None:
@@ -333,16 +214,6 @@ class _Push:
             raise
         finally:
             delivery.reset(token)
-
-    def _not_now(self, effects: Sequence[Effect]) -> bool:
-        """Give effects back that were claimed before the push came to a stop."""
-        if self.error is not None:
-            self._postpone(effects, None, "The push ended before its turn.")
-        elif self._held_until is not None:
-            self._postpone(effects, self._held_until, "The target asked to wait, or was in trouble, before its turn.")
-        else:
-            return False
-        return True
 
     def _send(self, effect: Effect) -> None:
         record = self._record(effect)
@@ -377,11 +248,6 @@ class _Push:
             return None
         return translate(self.bench, self.flow, self.tables, stored.record)
 
-    def _known(self, effect: Effect) -> Receipt | None:
-        bound = self.bench.store.records.bound(effect.source, effect.stream, [effect.key], effect.target)
-        found = bound.get(effect.key)
-        return Receipt(external_id=found.external_id, number=found.number) if found else None
-
     def _order_of(self, effect: Effect, shipment: Shipment) -> Order | None:
         """The target's own order that a shipment belongs to, along the binding."""
         records = self.bench.store.records
@@ -403,7 +269,7 @@ class _Push:
         """A shipment of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
         store, now = self.bench.store, self.bench.clock.now()
         with store.transaction():
-            store.database.serialize(_BINDINGS)
+            store.database.serialize(BINDINGS)
             origins = store.records.origins(effect.source, "orders", [shipment.order_key])
             known = any(bound.source == effect.target for bounds in origins.values() for bound in bounds)
             if known and effect.state == "sending":
@@ -429,10 +295,6 @@ class _Push:
         return False
 
     # -- asking ------------------------------------------------------------------------------------
-
-    @property
-    def _find_hook(self) -> str:
-        return "find_shipment" if self.flow.stream == "shipments" else "find_order"
 
     def _resolve(self, effect: Effect) -> None:
         """An effect in doubt: ask the target; absent means it may be sent, present means it is done."""
@@ -475,279 +337,3 @@ class _Push:
         shipment = self._record(effect)
         order = self._order_of(effect, shipment) if shipment is not None else None
         return None if order is None else connector.find_shipment(session, shipment, order, key)
-
-    # -- many records at a time --------------------------------------------------------------------
-
-    def _deliver_batch(self, claimed: list[Effect]) -> None:
-        """Send claimed effects of one kind in one call; a batch that fails as a whole is taken apart."""
-        if self._not_now(claimed):
-            return
-        items = self._items(claimed)
-        if not items:
-            return
-        token = delivery.set(self._marker([effect for effect, _ in items]))
-        try:
-            outcomes = self._push_many([record for _, record in items])
-        except RecordError as error:
-            if len(items) == 1:
-                self._failed(items[0][0], error)
-                return
-            for effect, _ in items:
-                self._deliver_batch([effect])
-            return
-        except ConnectorError as error:
-            self._failed_batch([effect for effect, _ in items], error)
-            return
-        except CrossdockError as error:
-            for effect, _ in items:
-                self._park(effect, cause_of(error), str(error), "", None)
-            self._fail(error)
-            return
-        finally:
-            delivery.reset(token)
-        self._settle_batch(items, outcomes)
-
-    def _failed_batch(self, effects: Sequence[Effect], error: ConnectorError) -> None:
-        """Settle what failed together so that it stays together: a batch that waits is one batch again."""
-        if isinstance(error, UnsupportedError):
-            for effect in effects:
-                self._failed(effect, error)
-        elif isinstance(error, AccessError):
-            pause_connection(self.bench, self.flow.target, error)
-            self._fail(error)
-            self._postpone(effects, None, describe(error))
-        else:
-            self._wait_after(effects, max(effects, key=lambda effect: effect.attempts), error)
-
-    def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
-        store, flow = self.bench.store, self.flow
-        if flow.stream == "balance":
-            current: dict[str, Any] = dict(published_stock(self.bench, flow, [effect.key for effect in claimed]))
-        else:
-            found = store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed])
-            current = dict(found)
-        items = []
-        for effect in claimed:
-            record = current.get(effect.key)
-            if record is None:
-                self._supersede(effect, "Its record is no longer in the store.")
-                continue
-            try:
-                record = record.record if isinstance(record, Stored) else record
-                items.append((effect, translate(self.bench, flow, self.tables, record)))
-            except ConnectorError as error:
-                self._failed(effect, error)
-            except CrossdockError as error:
-                self._park(effect, cause_of(error), str(error), "", None)
-                self._fail(error)
-        return items
-
-    def _push_many(self, records: Sequence[Any]) -> list[Outcome]:
-        connector, session = self.opened.connector, self.opened.session
-        if self.flow.stream == "balance":
-            return connector.push_balance(session, records)
-        if self.flow.stream == "prices":
-            return connector.push_prices(session, records)
-        return connector.push_products(session, records)
-
-    def _settle_batch(self, items: Sequence[tuple[Effect, Any]], outcomes: Sequence[Outcome]) -> None:
-        by_key = {outcome.key: outcome for outcome in outcomes}
-        told: list[_Told] = []
-        with self.bench.store.transaction():
-            for effect, record in items:
-                outcome = by_key.get(record.key)
-                if outcome is None:
-                    text = f"{self.opened.connector.name} answered no outcome for it."
-                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
-                else:
-                    told.append(self._keep_outcome(effect, to_document(record).decode(), outcome))
-        self._troubles = 0
-        self._tell_all(told)
-
-    def _keep_outcome(self, effect: Effect, document: str | None, outcome: Outcome) -> _Told:
-        now = self.bench.clock.now()
-        if outcome.state == "done":
-            receipt = Receipt(external_id=outcome.external_id or effect.key, note=outcome.message)
-            bound = bool(outcome.external_id) and effect.operation == "product"
-            return self._keep_done(effect, receipt, document, outcome.message, bound=bound)
-        if outcome.state == "submitted" and outcome.job:
-            until = now + timedelta(seconds=30)
-            self.bench.store.effects.submitted(effect, outcome.job, document, until, self.number, now)
-            return effect, "submitted", None
-        if outcome.state == "rejected":
-            error = RecordError(outcome.message or "The vendor refused it.", path=outcome.path, gap=outcome.gap)
-            return self._keep_parked(effect, cause_of(error), describe(error), error.path, error.gap)
-        text = f"{self.opened.connector.name} answered the state {outcome.state!r} with the job {outcome.job!r} for it."
-        return self._keep_parked(effect, "unusable outcome", text, "", None)
-
-    def _ask_jobs(self) -> None:
-        """Import jobs of the vendor whose time to be asked has come."""
-        effects = self.bench.store.effects
-        for job, submitted in effects.jobs(self.flow.name, self.bench.clock.now()).items():
-            try:
-                answer = self.opened.connector.check_job(self.opened.session, job)
-            except (RecordError, UnsupportedError) as error:
-                for effect in submitted:
-                    self._park(effect, cause_of(error), describe(error), "", None)
-                continue
-            except ConnectorError as error:
-                # The job itself may be fine: what was submitted is asked for later and not submitted again.
-                wait = self._backoff(submitted[0], error)
-                if isinstance(error, AccessError):
-                    pause_connection(self.bench, self.flow.target, error)
-                    self._fail(error)
-                self._ask_later(submitted, wait, describe(error))
-                continue
-            except CrossdockError as error:
-                self._ask_later(submitted, timedelta(seconds=_FIRST_BACKOFF * 12), str(error))
-                self._fail(error)
-                continue
-            if isinstance(answer, StillRunning):
-                self._ask_later(submitted, timedelta(seconds=answer.wait), "")
-            else:
-                self._settle_job(job, submitted, answer)
-
-    def _ask_later(self, submitted: Sequence[Effect], wait: timedelta, message: str) -> None:
-        until = self.bench.clock.now() + wait
-        with self.bench.store.transaction():
-            for effect in submitted:
-                self.bench.store.effects.ask_later(effect, until, message)
-
-    def _settle_job(self, job: str, submitted: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
-        by_key = {outcome.key: outcome for outcome in outcomes}
-        told: list[_Told] = []
-        with self.bench.store.transaction():
-            for effect in submitted:
-                document = self.bench.store.effects.sent_document(effect.id)
-                # The report names the key that was handed in: the mapping tables may have made another of ours.
-                key = from_document(effect.stream, document).key if document else effect.key
-                outcome = by_key.get(key)
-                if outcome is None:
-                    text = f"The report of job {job} does not name it."
-                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
-                else:
-                    told.append(self._keep_outcome(effect, document, outcome))
-        self._tell_all(told)
-
-    # -- settling ----------------------------------------------------------------------------------
-
-    def _done(self, effect: Effect, receipt: Receipt, document: str | None, message: str = "") -> None:
-        with self.bench.store.transaction():
-            told = self._keep_done(effect, receipt, document, message, bound=True)
-        self._troubles = 0
-        self._tell_all([told])
-
-    def _keep_done(self, effect: Effect, receipt: Receipt, document: str | None, message: str, *, bound: bool) -> _Told:
-        now = self.bench.clock.now()
-        self.bench.store.effects.done(
-            effect, receipt.external_id, receipt.number, document, self.number, now, message or receipt.note
-        )
-        if bound:
-            bind(
-                self.bench,
-                Bound(effect.source, effect.stream, effect.key, effect.target, receipt.external_id, receipt.number),
-            )
-        return effect, "done", receipt
-
-    def _failed(self, effect: Effect, error: ConnectorError) -> None:
-        """Settle by what has to happen next."""
-        text = describe(error)
-        if isinstance(error, AccessError):
-            pause_connection(self.bench, self.flow.target, error)
-            self._fail(error)
-            self._postpone([effect], None, text)
-        elif isinstance(error, OutcomeUnknownError) and not self._repeats(effect):
-            self._doubt(effect, text, forever=not self.opened.connector.can(self._find_hook))
-        elif isinstance(error, OutcomeUnknownError | TransientError):
-            self._wait_after([effect], effect, error)
-        elif isinstance(error, RecordError):
-            self._park(effect, cause_of(error), text, error.path, error.gap)
-        else:
-            self._park(effect, cause_of(error), text, "", None)
-
-    def _wait_after(self, effects: Sequence[Effect], first: Effect, error: ConnectorError) -> None:
-        """Postpone after passing trouble; what the vendor asked for, or trouble that lasts, holds the whole flow."""
-        wait = self._backoff(first, error)
-        until = self.bench.clock.now() + wait
-        self._postpone(effects, until, describe(error))
-        with self._lock:
-            self._troubles += 1
-            lasting = self._troubles >= _ENOUGH or (isinstance(error, TransientError) and error.wait is not None)
-            if lasting:
-                self._held_until = max(self._held_until, until) if self._held_until else until
-        if lasting:
-            with self.bench.store.transaction():
-                self.bench.store.effects.hold(self.flow.name, until)
-
-    def _backoff(self, effect: Effect, error: ConnectorError | None) -> timedelta:
-        if isinstance(error, TransientError) and error.wait is not None:
-            return error.wait + timedelta(seconds=self._dice.uniform(0, 1))
-        base = min(_FIRST_BACKOFF * 2 ** min(max(effect.attempts - 1, 0), 10), _LONGEST_BACKOFF)
-        return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))
-
-    def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str) -> None:
-        now = self.bench.clock.now()
-        with self.bench.store.transaction():
-            for effect in effects:
-                self.bench.store.effects.ready_again(effect, until, message, self.number, now)
-        self._count("postponed", len(effects))
-
-    def _doubt(self, effect: Effect, message: str, *, wait: timedelta | None = None, forever: bool = False) -> None:
-        now = self.bench.clock.now()
-        until = None if forever else now + (self._quiet() if wait is None else wait)
-        with self.bench.store.transaction():
-            self.bench.store.effects.doubt(effect, until, message, self.number, now)
-        self._count("in_doubt")
-        self._tell(effect, "in_doubt", None)
-
-    def _park(self, effect: Effect, cause: str, message: str, path: str, gap: Gap | None) -> None:
-        with self.bench.store.transaction():
-            told = self._keep_parked(effect, cause, message, path, gap)
-        self._tell_all([told])
-
-    def _keep_parked(self, effect: Effect, cause: str, message: str, path: str, gap: Gap | None) -> _Told:
-        store, now = self.bench.store, self.bench.clock.now()
-        number = None
-        if gap is not None:
-            store.database.serialize(GAPS)
-            gap = self._at_source(effect, gap)
-            mapped = store.gaps.target(self.flow.name, gap.kind, gap.value)
-            if mapped is not None and mapped != self.tables.get(gap.kind, {}).get(gap.value):
-                # It was closed while this one was on its way.
-                self.tables = store.gaps.tables(self.flow.name)
-                store.effects.ready_again(effect, None, message, self.number, now)
-                return effect, "postponed", None
-            number = store.gaps.open(self.flow.name, gap.kind, gap.value, now)
-        store.effects.park(effect, cause, message, path, number, self.number, now)
-        return effect, "parked", None
-
-    def _at_source(self, effect: Effect, gap: Gap) -> Gap:
-        """A gap names the code as the source writes it, although the connector saw what the tables made of it."""
-        codes = [code for code, mapped in self.tables.get(gap.kind, {}).items() if mapped == gap.value]
-        if len(codes) > 1:
-            stored = self.bench.store.records.get(effect.source, effect.stream, effect.key)
-            text = stored.document if stored else ""
-            codes = [code for code in codes if msgspec.json.encode(code).decode() in text]
-        return Gap(gap.kind, codes[0]) if codes else gap
-
-    def _await(self, effect: Effect, message: str) -> None:
-        now = self.bench.clock.now()
-        with self.bench.store.transaction():
-            self.bench.store.effects.await_approval(effect, message, self.number, now)
-        self._count("awaiting")
-
-    def _supersede(self, effect: Effect, message: str) -> None:
-        now = self.bench.clock.now()
-        with self.bench.store.transaction():
-            self.bench.store.effects.supersede(effect, message, self.number, now)
-        self._count("superseded")
-
-    def _tell_all(self, told: Sequence[_Told]) -> None:
-        """Count what was settled and tell the observers, after the transaction."""
-        for effect, state, receipt in told:
-            self._count(state)
-            if state in ("done", "parked"):
-                self._tell(effect, state, receipt)
-
-    def _tell(self, effect: Effect, state: str, receipt: Receipt | None) -> None:
-        self.bench.ambient.tell("effect_settled", flow=effect.flow, key=effect.key, state=state, receipt=receipt)

@@ -14,7 +14,7 @@ from crossdock.engine.bench import Bench
 from crossdock.errors import RecordError, UsageError
 from crossdock.records import ZERO, Balance, Order
 from crossdock.store.config import FlowRow
-from crossdock.store.effects import Intent
+from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared, Stored
 
 OPERATIONS = {
@@ -166,10 +166,8 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
     if not target.connector.can(hook):
         raise UsageError(f"{flow.target} ({target.connector.info.title}) cannot take {flow.stream}: it has no {hook}.")
     _check_options(flow)
-    for other in bench.store.config.flows():
-        if flow.stream in ("balance", "prices") and (other.stream, other.source, other.target) == (
-            flow.stream, flow.target, flow.source,
-        ):  # fmt: skip
+    if flow.stream in ("balance", "prices"):
+        for other in bench.store.config.flows_between(flow.target, flow.source, flow.stream):
             raise UsageError(
                 f"The flow {other.name} brings {flow.stream} from {flow.target} to {flow.source} already; both ways at "
                 "once would send each value back and forth."

@@ -9,15 +9,11 @@ A request says what it is, and that decides what a failure means:
 
 from __future__ import annotations
 
-import functools
 import random
 import re
-import ssl
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,6 +32,7 @@ from crossdock.errors import (
     UnsupportedError,
 )
 from crossdock.http.answer import Answer, retry_after
+from crossdock.http.clients import Clients
 from crossdock.http.limits import PATIENCE, Limiter
 from crossdock.http.redact import Redactor
 from crossdock.http.verdict import judge
@@ -86,12 +83,6 @@ class ExchangeLog(Protocol):
         """Keep one exchange; must not raise."""
 
 
-@functools.cache
-def _ssl_context() -> ssl.SSLContext:
-    # One context for all connections: making one costs 20 to 60 ms, a client with it 0.1 ms (measured).
-    return ssl.create_default_context()
-
-
 def flatten(params: Params | None) -> tuple[tuple[str, str], ...]:
     """Query parameters as text pairs: `None` is left out, lists repeat, booleans are lower case."""
     if not params:
@@ -128,9 +119,8 @@ class Http:
         self._limiter = limiter
         self._budgets = {budget.name: budget for budget in (*budgets, *endpoint.budgets)}
         self._exchanges = exchanges
+        self._clients = Clients(endpoint)
         self._random = random.Random(seed)  # noqa: S311  jitter, not cryptography
-        self._client: httpx.Client | None = None
-        self._lock = threading.Lock()
         self.count = 0
 
     # -- the verbs ---------------------------------------------------------------------------------
@@ -198,10 +188,7 @@ class Http:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+        self._clients.close()
 
     # -- steps -------------------------------------------------------------------------------------
 
@@ -284,16 +271,17 @@ class Http:
         end = self.endpoint
         read = timeout or end.read_timeout
         started = monotonic()
-        request = self._open().build_request(
-            signed.method, signed.url, params=list(signed.params) or None, headers=dict(signed.headers),
-            content=signed.content or None,
-            timeout=httpx.Timeout(connect=end.connect_timeout, read=read, write=30.0, pool=read),
-        )  # fmt: skip
-        response = self._open().send(request, stream=True)
-        try:
-            body = self._read(response, monotonic() + read * _DRIP, create=create)
-        finally:
-            response.close()
+        with self._clients.one(read) as client:
+            request = client.build_request(
+                signed.method, signed.url, params=list(signed.params) or None, headers=dict(signed.headers),
+                content=signed.content or None,
+                timeout=httpx.Timeout(connect=end.connect_timeout, read=read, write=30.0, pool=read),
+            )  # fmt: skip
+            response = client.send(request, stream=True)
+            try:
+                body = self._read(response, monotonic() + read * _DRIP, create=create)
+            finally:
+                response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         url, took = self.redactor.text(signed.url), monotonic() - started
         return Answer(response.status_code, headers, body, url, self.redactor.text, took)
@@ -311,22 +299,6 @@ class Http:
                 raise httpx.ReadTimeout("the answer trickled in for too long")
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _open(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                secure = urlsplit(self.endpoint.base_url).scheme == "https"
-                many = self.endpoint.concurrency
-                self._client = httpx.Client(
-                    verify=_ssl_context() if secure else False,
-                    follow_redirects=False,
-                    trust_env=secure,
-                    limits=httpx.Limits(max_connections=many, max_keepalive_connections=many, keepalive_expiry=20.0),
-                    # Cookies are never kept: Extend begins to answer 400 after hundreds of pages with them
-                    # (vendor page section 1), and no API here needs them.
-                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                )
-            return self._client
 
     def _not_connected(self, url: str, error: Exception) -> TransientError:
         host = urlsplit(url).netloc

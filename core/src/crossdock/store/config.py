@@ -156,16 +156,11 @@ class Config:
 
     def flows(self) -> list[FlowRow]:
         """All flows by name."""
-        rows = self._db.query("SELECT name, stream, source, target, mode, options FROM flow ORDER BY name")
-        return [
-            FlowRow(name=row[0], stream=row[1], source=row[2], target=row[3], mode=row[4],
-                    options=_OPTIONS.decode(row[5]))
-            for row in rows
-        ]  # fmt: skip
+        return self._flows("1 = 1")
 
     def flow(self, name: str) -> FlowRow | None:
         """One flow."""
-        return next((flow for flow in self.flows() if flow.name == name), None)
+        return next(iter(self._flows("name = ?", name)), None)
 
     def flows_of(self, source: str, stream: str) -> list[FlowRow]:
         """The flows that records of a stream take; inside a transaction, nobody changes a flow until its end.
@@ -174,9 +169,21 @@ class Config:
         when it catches up.
         """
         self._db.share(_FLOWS)
+        return self._flows("source = ? AND stream = ? AND mode <> 'paused'", source, stream)
+
+    def flows_between(self, source: str, target: str, stream: str) -> list[FlowRow]:
+        """The flows of a stream from `source` to `target`, paused ones too."""
+        return self._flows("source = ? AND target = ? AND stream = ?", source, target, stream)
+
+    def _flows(self, condition: str, *params: str) -> list[FlowRow]:
+        rows = self._db.query(
+            f"SELECT name, stream, source, target, mode, options FROM flow WHERE {condition} ORDER BY name", params
+        )
         return [
-            flow for flow in self.flows() if flow.source == source and flow.stream == stream and flow.mode != "paused"
-        ]
+            FlowRow(name=row[0], stream=row[1], source=row[2], target=row[3], mode=row[4],
+                    options=_OPTIONS.decode(row[5]))
+            for row in rows
+        ]  # fmt: skip
 
     def hold_pages(self) -> None:
         """Inside a transaction: nobody routes a page until its end."""

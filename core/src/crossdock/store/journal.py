@@ -16,6 +16,7 @@ from crossdock.http.limits import Meter
 from crossdock.store.database import Database, clean, stamp, unstamp
 
 _BUFFERED = 25
+_RESTORED = "database restored"
 _EXCHANGE = (
     "id", "at", "connection", "method", "url", "status", "milliseconds", "request_body", "response_body", "error",
 )  # fmt: skip
@@ -103,6 +104,15 @@ class Journal:
             (subject, subject, limit),
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def mark_restored(self, now: datetime) -> None:
+        """Remember that the database was restored from a backup."""
+        self.event(_RESTORED, "database", "What was delivered since the backup is asked for before it is sent.", now)
+
+    def restored(self) -> datetime | None:
+        """When somebody last said that the database was restored from a backup."""
+        rows = self._db.query("SELECT max(at) FROM event WHERE subject = 'database' AND kind = ?", (_RESTORED,))
+        return unstamp(rows[0][0])
 
     def exchanges(self, connection: str = "", *, failed: bool = False, limit: int = 50) -> list[dict[str, Any]]:
         """The exchange log, newest first."""

@@ -82,7 +82,11 @@ def create_statements(dialect: str) -> list[str]:
         # A field that has its default is not in the document.
         value = plain(source, path, kind)
         default = _DEFAULTS.get(f"{view}.{column}", {"text": "''", "numeric": "0"}.get(kind, ""))
-        return f"COALESCE({value}, {default}) AS {column}" if default and column not in _UNKNOWN else f"{value} AS {column}"
+        return (
+            f"COALESCE({value}, {default}) AS {column}"
+            if default and column not in _UNKNOWN
+            else f"{value} AS {column}"
+        )
 
     statements = []
     for name, (stream, columns) in _VIEWS.items():

@@ -112,7 +112,7 @@ class Settings:
         where="Extend Commerce > gear wheel > Webhooks",
     )  # fmt: skip
     calls_per_minute: int = setting(
-        "Calls a minute", help="The limit of the Standard group; Extend agrees on other limits by contract", default=300,
+        "Calls a minute", default=300, help="The limit of the group Standard; Extend agrees on others by contract",
     )  # fmt: skip
     connect_timeout: int = setting("Connect time-out in seconds", default=10)
     read_timeout: int = setting("Read time-out in seconds", default=120)

@@ -1,0 +1,179 @@
+"""Delivering many values in one call, and asking for the import jobs that vendors work off later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from crossdock.engine.bench import describe, pause_connection
+from crossdock.engine.route import published_stock
+from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told
+from crossdock.engine.translate import translate
+from crossdock.errors import (
+    AccessError,
+    ConnectorError,
+    CrossdockError,
+    RecordError,
+    UnsupportedError,
+)
+from crossdock.http.client import delivery
+from crossdock.records import from_document, to_document
+from crossdock.session import Outcome, Receipt, StillRunning
+from crossdock.store.ledger import Effect
+from crossdock.store.records import Stored, cause_of
+
+
+class Batches(Settling):
+    """The deliveries of products, prices and stock."""
+
+    def _deliver_batch(self, claimed: list[Effect]) -> None:
+        """Send claimed effects of one kind in one call; a batch that fails as a whole is taken apart."""
+        if self._not_now(claimed):
+            return
+        items = self._items(claimed)
+        if not items:
+            return
+        token = delivery.set(self._marker([effect for effect, _ in items]))
+        try:
+            outcomes = self._push_many([record for _, record in items])
+        except RecordError as error:
+            if len(items) == 1:
+                self._failed(items[0][0], error)
+                return
+            for effect, _ in items:
+                self._deliver_batch([effect])
+            return
+        except ConnectorError as error:
+            self._failed_batch([effect for effect, _ in items], error)
+            return
+        except CrossdockError as error:
+            for effect, _ in items:
+                self._park(effect, cause_of(error), str(error), "", None)
+            self._fail(error)
+            return
+        finally:
+            delivery.reset(token)
+        self._settle_batch(items, outcomes)
+
+    def _failed_batch(self, effects: Sequence[Effect], error: ConnectorError) -> None:
+        """Settle what failed together so that it stays together: a batch that waits is one batch again."""
+        if isinstance(error, UnsupportedError):
+            for effect in effects:
+                self._failed(effect, error)
+        elif isinstance(error, AccessError):
+            pause_connection(self.bench, self.flow.target, error)
+            self._fail(error)
+            self._postpone(effects, None, describe(error))
+        else:
+            self._wait_after(effects, max(effects, key=lambda effect: effect.attempts), error)
+
+    def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
+        store, flow = self.bench.store, self.flow
+        if flow.stream == "balance":
+            current: dict[str, Any] = dict(published_stock(self.bench, flow, [effect.key for effect in claimed]))
+        else:
+            found = store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed])
+            current = dict(found)
+        items = []
+        for effect in claimed:
+            record = current.get(effect.key)
+            if record is None:
+                self._supersede(effect, "Its record is no longer in the store.")
+                continue
+            try:
+                record = record.record if isinstance(record, Stored) else record
+                items.append((effect, translate(self.bench, flow, self.tables, record)))
+            except ConnectorError as error:
+                self._failed(effect, error)
+            except CrossdockError as error:
+                self._park(effect, cause_of(error), str(error), "", None)
+                self._fail(error)
+        return items
+
+    def _push_many(self, records: Sequence[Any]) -> list[Outcome]:
+        connector, session = self.opened.connector, self.opened.session
+        if self.flow.stream == "balance":
+            return connector.push_balance(session, records)
+        if self.flow.stream == "prices":
+            return connector.push_prices(session, records)
+        return connector.push_products(session, records)
+
+    def _settle_batch(self, items: Sequence[tuple[Effect, Any]], outcomes: Sequence[Outcome]) -> None:
+        by_key = {outcome.key: outcome for outcome in outcomes}
+        told: list[Told] = []
+        with self.bench.store.transaction():
+            for effect, record in items:
+                outcome = by_key.get(record.key)
+                if outcome is None:
+                    text = f"{self.opened.connector.name} answered no outcome for it."
+                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
+                else:
+                    told.append(self._keep_outcome(effect, to_document(record).decode(), outcome))
+        self._troubles = 0
+        self._tell_all(told)
+
+    def _keep_outcome(self, effect: Effect, document: str | None, outcome: Outcome) -> Told:
+        now = self.bench.clock.now()
+        if outcome.state == "done":
+            receipt = Receipt(external_id=outcome.external_id or effect.key, note=outcome.message)
+            bound = bool(outcome.external_id) and effect.operation == "product"
+            return self._keep_done(effect, receipt, document, outcome.message, bound=bound)
+        if outcome.state == "submitted" and outcome.job:
+            until = now + timedelta(seconds=30)
+            self.bench.store.effects.submitted(effect, outcome.job, document, until, self.number, now)
+            return effect, "submitted", None
+        if outcome.state == "rejected":
+            error = RecordError(outcome.message or "The vendor refused it.", path=outcome.path, gap=outcome.gap)
+            return self._keep_parked(effect, cause_of(error), describe(error), error.path, error.gap)
+        text = f"{self.opened.connector.name} answered the state {outcome.state!r} with the job {outcome.job!r} for it."
+        return self._keep_parked(effect, "unusable outcome", text, "", None)
+
+    def _ask_jobs(self) -> None:
+        """Import jobs of the vendor whose time to be asked has come."""
+        effects = self.bench.store.effects
+        for job, submitted in effects.jobs(self.flow.name, self.bench.clock.now()).items():
+            try:
+                answer = self.opened.connector.check_job(self.opened.session, job)
+            except (RecordError, UnsupportedError) as error:
+                for effect in submitted:
+                    self._park(effect, cause_of(error), describe(error), "", None)
+                continue
+            except ConnectorError as error:
+                # The job itself may be fine: what was submitted is asked for later and not submitted again.
+                wait = self._backoff(submitted[0], error)
+                if isinstance(error, AccessError):
+                    pause_connection(self.bench, self.flow.target, error)
+                    self._fail(error)
+                self._ask_later(submitted, wait, describe(error))
+                continue
+            except CrossdockError as error:
+                self._ask_later(submitted, timedelta(seconds=FIRST_BACKOFF * 12), str(error))
+                self._fail(error)
+                continue
+            if isinstance(answer, StillRunning):
+                self._ask_later(submitted, timedelta(seconds=answer.wait), "")
+            else:
+                self._settle_job(job, submitted, answer)
+
+    def _ask_later(self, submitted: Sequence[Effect], wait: timedelta, message: str) -> None:
+        until = self.bench.clock.now() + wait
+        with self.bench.store.transaction():
+            for effect in submitted:
+                self.bench.store.effects.ask_later(effect, until, message)
+
+    def _settle_job(self, job: str, submitted: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
+        by_key = {outcome.key: outcome for outcome in outcomes}
+        told: list[Told] = []
+        with self.bench.store.transaction():
+            for effect in submitted:
+                document = self.bench.store.effects.sent_document(effect.id)
+                # The report names the key that was handed in: the mapping tables may have made another of ours.
+                key = from_document(effect.stream, document).key if document else effect.key
+                outcome = by_key.get(key)
+                if outcome is None:
+                    text = f"The report of job {job} does not name it."
+                    told.append(self._keep_parked(effect, "no outcome", text, "", None))
+                else:
+                    told.append(self._keep_outcome(effect, document, outcome))
+        self._tell_all(told)
