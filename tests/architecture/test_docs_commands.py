@@ -32,6 +32,8 @@ PAGES = sorted(
 OTHERS = {
     "cd": "moves within a page's story",
     "sqlite3": "a program of the reader's own",
+    "pg_dump": "a program of the reader's own",
+    "pg_restore": "a program of the reader's own",
     "source": "enters the environment that make setup made",
     "pip": "its folders are checked here, and test_distributions installs them as wheels",
 }

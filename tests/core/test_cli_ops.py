@@ -37,7 +37,8 @@ COMMANDS = (
     ("effects", "resolve"), ("effects", "replay"), ("effects", "discard"), ("parked", "list"), ("parked", "show"),
     ("parked", "replay"), ("parked", "discard"), ("gaps", "list"), ("map", "add"), ("map", "import"), ("map", "list"),
     ("map", "remove"), ("map", "export"), ("log",), ("log", "runs"), ("log", "events"), ("db", "upgrade"),
-    ("db", "version"), ("db", "check"), ("db", "path"), ("doctor",), ("apply",), ("export",), ("sandbox",),
+    ("db", "version"), ("db", "check"), ("db", "path"), ("db", "restored"), ("doctor",), ("apply",), ("export",),
+    ("sandbox",),
 )  # fmt: skip
 
 
@@ -95,7 +96,8 @@ def test_reconcile_says_what_is_missing_and_why(parked: Project) -> None:
 
 def test_reconcile_answers_machines(parked: Project) -> None:
     found = answer(parked.cli("reconcile", "to-erp", "--from", "2026-11-01", "--json"))
-    assert found["counts"] == {"matched": 1, "missing": 2, "extra": 0, "duplicate": 0, "different": 0, "unreadable": 1}
+    none = {"extra": 0, "duplicate": 0, "different": 0, "unbound": 0}
+    assert found["counts"] == {"matched": 1, "missing": 2, "unreadable": 1, **none}
     assert (found["agrees"], found["since"]) == (False, "2026-11-01T00:00:00Z")
 
 
@@ -316,6 +318,21 @@ def test_a_damaged_schema_is_found(project: Project) -> None:
     result = project.cli("db", "check")
     assert result.exit_code == 1
     assert "schema: " in result.stdout
+
+
+def test_a_restored_database_is_marked_and_what_comes_next_is_said(parked: Project) -> None:
+    said = parked.cli("db", "restored").stdout
+    assert "to-erp: 2 effects" in said
+    assert "crossdock reconcile" in said
+    assert answer(parked.cli("db", "restored", "--json"))["asked"] == {"to-erp": 2}
+
+
+def test_reconcile_binds_what_the_database_forgot(parked: Project) -> None:
+    with parked.app.store.transaction():
+        parked.app.store.records.unbind("shop", "orders", "1", "erp")
+    assert "1 unbound" in parked.cli("reconcile", "to-erp").stdout
+    assert "1 binding corrected" in parked.cli("reconcile", "to-erp", "--heal").stdout
+    assert "unbound" not in parked.cli("reconcile", "to-erp").stdout
 
 
 def test_the_password_of_a_database_is_not_shown(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

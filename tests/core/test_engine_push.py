@@ -516,6 +516,20 @@ def test_closing_the_gap_drives_them_all_again(world):
     assert world.store.gaps.list() == []
 
 
+def test_a_gap_closes_by_itself_when_the_target_has_learnt_the_code(world):
+    flow = world.flow()
+    world.erp.unknown = {"X"}
+    world.shop.order("1", sku="X")
+    world.deliver(flow)
+    world.erp.unknown = set()
+
+    decide.replay_group(world.bench, flow.name, world.store.effects.parked_groups()[0][1])
+    world.push(flow)
+
+    assert world.states(flow) == {"1": "done"}
+    assert world.store.gaps.list() == []
+
+
 def test_a_gap_names_the_code_as_the_source_writes_it(world):
     flow = world.flow()
     world.erp.unknown = {"WRONG"}

@@ -1,4 +1,4 @@
-"""What journeys are made of: a project folder driven by the installed command, and systems in a process of their own."""
+"""What journeys are made of: a project driven by the installed command, and systems in a process of their own."""
 
 from __future__ import annotations
 

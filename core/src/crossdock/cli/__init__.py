@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sandbox": ("crossdock.cli.sandbox:sandbox", "A system's twin on this machine, for trying without an account."),
     "apply": ("crossdock.cli.apply:apply", "Make the project what crossdock.toml says."),
     "export": ("crossdock.cli.export:export", "Write the project as configuration, without secrets."),
-    "db": ("crossdock.cli.db:db", "The database: upgrade, version, backup."),
+    "db": ("crossdock.cli.db:db", "The database: upgrade, check, say that it was restored."),
 }
 
 EPILOG = """\b

@@ -10,14 +10,15 @@ import click
 
 from crossdock.app import App
 from crossdock.cli.context import app_from_context
-from crossdock.cli.output import emit, examples, json_option, mark, needs_attention
+from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural
+from crossdock.engine.restore import mark_restored
 from crossdock.store import migrate
 from crossdock.store.database import Database, connect, sqlite_path
 
 
 @click.group()
 def db() -> None:
-    """The database: upgrade, version, check, path."""
+    """The database: upgrade, version, check, path, restored."""
 
 
 @contextlib.contextmanager
@@ -99,3 +100,23 @@ def path(as_json: bool) -> None:
     url = shown_url(app.database_url)
     file = sqlite_path(app.database_url) if app.database_url.startswith("sqlite") else None
     emit({"url": url, "file": file}, as_json, lambda: file or url)
+
+
+@db.command(epilog=examples("crossdock db restored", "crossdock db restored && crossdock sync && crossdock push"))
+@json_option
+def restored(as_json: bool) -> None:
+    """Say that the database was restored from a backup, so that nothing is made a second time.
+
+    From then on a push asks the target for each order and shipment that is older and not known to be there, before it
+    sends it. Say it before the first push after a restore; saying it twice does no harm.
+    """
+    app = app_from_context()
+    marked = mark_restored(app.bench)
+
+    def text() -> Iterator[str]:
+        yield f"{mark('ok')} What is older than now and not known to be delivered is asked for before it is sent."
+        for flow, number in marked.asked.items():
+            yield f"  {flow}: {plural(number, 'effect')} at once, and what the next sync brings"
+        yield "Next: crossdock sync, then crossdock push, then crossdock reconcile FLOW"
+
+    emit(marked, as_json, text)

@@ -40,7 +40,11 @@ _SHOWN = 50
     help="Orders placed (shipments sent) from then on: a date or time (UTC), or 7d, 3h ago.",
 )
 @click.option("--to", "until", default="", metavar="TIME", help="Orders placed (shipments sent) before then.")
-@click.option("--heal", is_flag=True, help="Plan again what is missing or different; the next push delivers it.")
+@click.option(
+    "--heal",
+    is_flag=True,
+    help="Bind what is there already, and plan again what is missing or different; the next push delivers it.",
+)
 @json_option
 def reconcile(flow: str, since: str, until: str, heal: bool, as_json: bool) -> None:
     """Compare both sides of a flow by reading both systems again: what is missing, extra, twice or different.
@@ -96,8 +100,8 @@ def _lines(app: App, flow: FlowRow, result: Comparison, healed: Healed | None) -
             yield f"... and {len(result.findings) - _SHOWN:,} more (--json shows all)"
     if healed is not None:
         yield from _healed(flow, healed)
-    elif result.of("missing", "different"):
-        yield f"Plan it again: crossdock reconcile {flow.name} --heal"
+    elif result.of("missing", "different", "unbound"):
+        yield f"Make it agree: crossdock reconcile {flow.name} --heal"
 
 
 def _difference(field: str, expected: str, found: str) -> str:
@@ -105,6 +109,8 @@ def _difference(field: str, expected: str, found: str) -> str:
 
 
 def _healed(flow: FlowRow, healed: Healed) -> Iterator[str]:
+    if healed.rebound:
+        yield f"{mark('ok')} {plural(healed.rebound, 'binding')} corrected."
     following = f"crossdock push {flow.name}" if flow.mode == "live" else f"crossdock flow live {flow.name}"
     yield f"{mark('ok')} {plural(healed.planned, 'effect')} planned again." + (
         f" Next: {following}" if healed.planned else ""

@@ -129,7 +129,7 @@ def _meanings(bench: Bench, name: str) -> Iterator[tuple[str, str]]:
     yield "", name
     names = sorted((row.name for row in bench.store.config.connections()), key=len, reverse=True)
     for connection in names:
-        if name.lower().startswith(f"{connection.lower()}-"):
+        if name.lower().startswith(f"{connection.lower()}-") and len(name) > len(connection) + 1:
             yield connection, name[len(connection) + 1 :]
     if name.startswith("#"):
         yield "", name[1:]

@@ -18,7 +18,7 @@ from crossdock.session import ByKeys, Query, Since
 from crossdock.store.config import FlowRow
 from crossdock.store.ledger import Effect
 
-KINDS = ("missing", "extra", "duplicate", "different", "unreadable")
+KINDS = ("missing", "extra", "duplicate", "different", "unbound", "unreadable")
 LEDGER = "effect ledger"
 _WORDS = {
     "planned": "It is planned; the flow is not live.",
@@ -37,8 +37,9 @@ class Finding:
     """One thing that is not the same on both sides.
 
     `kind` is ``missing`` (not on the target), ``extra`` (on the target under our key, unknown to the source),
-    ``duplicate``, ``different`` (`field`, with the value expected and the value found) or ``unreadable`` (a side
-    answered something that is no record). `key` and `ref` are the source's, `external_id` and `number` the target's.
+    ``duplicate``, ``different`` (`field`, with the value expected and the value found), ``unbound`` (on the target
+    under our key, and the store does not know it) or ``unreadable`` (a side answered something that is no record).
+    `key` and `ref` are the source's, `external_id` and `number` the target's.
     """
 
     kind: str

@@ -10,10 +10,11 @@ from crossdock.engine.bench import Bench
 from crossdock.engine.findings import Comparison, Finding, Reader, latest_effect
 from crossdock.engine.pull import pull
 from crossdock.engine.push import idempotency_key
-from crossdock.engine.route import prepared, route
+from crossdock.engine.route import OPERATIONS, order_substance, prepared, route
+from crossdock.engine.settle import bind
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
-from crossdock.store.ledger import Effect
+from crossdock.store.ledger import Effect, Intent
 from crossdock.store.records import Bound
 
 _LEFT = {
@@ -43,6 +44,9 @@ class Healed:
 def heal(bench: Bench, flow: FlowRow, result: Comparison) -> Healed:
     """Fetch again and plan again what `result` found missing or different; the next push delivers it.
 
+    What is on the target and only not bound (a database restored from a backup forgot it) is bound and done without
+    being sent; when it differs too, it is planned as a change.
+
     Nothing is deleted on the target: extra and double records are a person's decision. A delivered order that the
     target no longer shows is created again only when the target, asked by our key, says that it is absent.
     """
@@ -50,17 +54,28 @@ def heal(bench: Bench, flow: FlowRow, result: Comparison) -> Healed:
         raise UsageError(f"The flow {flow.name} is paused.", hint=f"crossdock flow live {flow.name}")
     healed = Healed()
     wanted: dict[str, Finding] = {}
+    unbound: dict[str, Finding] = {}
+    double = {finding.key for finding in result.of("duplicate")}
     for finding in result.findings:
-        if finding.kind in ("missing", "different"):
-            wanted.setdefault(finding.key, finding)
+        if finding.kind == "unbound":
+            unbound[finding.key] = finding
+        elif finding.kind in ("missing", "different"):
+            if finding.key not in double:
+                wanted.setdefault(finding.key, finding)
         elif finding.kind == "unreadable":
             healed.leave(finding, "it cannot be read: crossdock parked list")
         else:
             healed.leave(finding, f"it is {finding.kind}: a person decides in {flow.target}")
-    if not wanted:
+    # Bound before anything is fetched: a push that runs meanwhile changes the order instead of making another one.
+    for key in [key for key, finding in unbound.items() if not _adopt(bench, flow, finding, healed)]:
+        del unbound[key]
+        wanted.pop(key, None)
+    if not wanted and not unbound:
         return healed
     before = {key: latest_effect(bench, flow, key) for key in wanted}
-    _fetch(bench, flow, result, list(wanted), healed)
+    _fetch(bench, flow, result, list({**wanted, **unbound}), healed)
+    for key, finding in unbound.items():
+        _own(bench, flow, finding, settle=key not in wanted)
     for key, finding in wanted.items():
         _plan(bench, flow, finding, before[key], healed)
     bench.store.journal.event("reconcile healed", flow.name, f"{healed.planned} planned again", bench.clock.now())
@@ -88,6 +103,8 @@ def _plan(bench: Bench, flow: FlowRow, finding: Finding, before: Effect | None, 
     if effect is None:
         healed.leave(finding, "its record does not take the flow, or is gone")
         return
+    if finding.field == "binding" and effect.state != "sending":
+        _rebind(bench, flow, finding.key, finding.found, finding.number, healed)
     if effect.state in _LEFT:
         if before is None or before.state != effect.state:
             healed.planned += 1  # fetching it again planned it
@@ -103,13 +120,43 @@ def _plan(bench: Bench, flow: FlowRow, finding: Finding, before: Effect | None, 
             healed.leave(finding, reason)
             return
         _look_again(bench, flow, finding, effect, healed)
-    elif finding.field == "binding":
-        _rebind(bench, flow, finding.key, finding.found, finding.number, healed)
     with bench.store.transaction():
         healed.planned += bench.store.effects.set_state(
             [effect.id], "ready" if flow.mode == "live" else "planned", bench.clock.now(), when=(effect.state,),
             message=f"Planned again: it was {finding.kind} when both sides were compared.",
         )  # fmt: skip
+
+
+def _adopt(bench: Bench, flow: FlowRow, finding: Finding, healed: Healed) -> bool:
+    """Bind what the target has, and settle what waited to send it; false while it is being sent."""
+    with bench.store.transaction():
+        effect = latest_effect(bench, flow, finding.key)
+        if effect is not None and not _settle(bench, effect, finding):
+            healed.leave(finding, f"it is being sent (effect {effect.id})")
+            return False
+        _rebind(bench, flow, finding.key, finding.external_id, finding.number, healed)
+    return True
+
+
+def _own(bench: Bench, flow: FlowRow, finding: Finding, *, settle: bool) -> None:
+    """Have an effect for a record that is on the target, so that its next change is told there; done with `settle`."""
+    store = bench.store
+    stored = store.records.get(flow.source, flow.stream, finding.key)
+    with store.transaction():
+        if latest_effect(bench, flow, finding.key) is None and stored is not None:
+            intent = Intent(finding.key, finding.ref, order_substance(stored.record))
+            store.effects.plan(
+                flow.name, OPERATIONS[flow.stream], flow.source, flow.target, flow.stream, [intent], "parked",
+                bench.clock.now(),
+            )  # fmt: skip
+        effect = latest_effect(bench, flow, finding.key)
+        if effect is not None and settle:
+            _settle(bench, effect, finding)
+
+
+def _settle(bench: Bench, effect: Effect, finding: Finding) -> bool:
+    text = "It was found on the target when both sides were compared."
+    return bench.store.effects.found(effect.id, finding.external_id, finding.number, text, bench.clock.now())
 
 
 def _route(bench: Bench, flow: FlowRow, key: str) -> Effect | None:
@@ -137,7 +184,5 @@ def _look_again(bench: Bench, flow: FlowRow, finding: Finding, effect: Effect, h
 
 def _rebind(bench: Bench, flow: FlowRow, key: str, external_id: str, number: str, healed: Healed) -> None:
     with bench.store.transaction():
-        bench.store.records.bind(
-            Bound(flow.source, flow.stream, key, flow.target, external_id, number), bench.clock.now()
-        )
+        bind(bench, Bound(flow.source, flow.stream, key, flow.target, external_id, number))
     healed.rebound += 1

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +14,9 @@ import attrs
 
 from crossdock.engine.batch import Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
+from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import DEAD, REPEATABLE
-from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered
+from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind
 from crossdock.engine.translate import translate
 from crossdock.errors import (
     AccessError,
@@ -33,7 +34,7 @@ from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
 from crossdock.store.leases import is_dead
 from crossdock.store.ledger import Effect
-from crossdock.store.records import cause_of
+from crossdock.store.records import Bound, cause_of
 
 
 @attrs.frozen
@@ -77,6 +78,8 @@ def idempotency_key(effect: Effect) -> str:
 class _Push(Batches):
     """One run over one flow."""
 
+    _restored: datetime | None = None
+
     # -- the loop ----------------------------------------------------------------------------------
 
     def run(self, patience: timedelta) -> Pushed:
@@ -111,6 +114,7 @@ class _Push(Batches):
             stop.set()
         self.counts.requests = self.opened.session.http.count - calls
         self.opened.flush()
+        store.gaps.close_idle(flow.name, bench.clock.now())
         store.journal.end(self.number, state, self.counts.as_dict(), str(self.error or ""), bench.clock.now())
         return Pushed(self.number, flow.name, state, self.counts, self.error, self._next())
 
@@ -132,6 +136,7 @@ class _Push(Batches):
         """Everything that is due now: jobs, doubts, then what is ready."""
         self.tables = self.bench.store.gaps.tables(self.flow.name)
         self._held_until = None
+        self._restored = self.bench.store.journal.restored()
         self._ask_jobs()
         info = self.opened.connector.info
         # More threads than slots: while one keeps what came back, another one sends.
@@ -217,7 +222,7 @@ class _Push(Batches):
 
     def _send(self, effect: Effect) -> None:
         record = self._record(effect)
-        if record is None:
+        if record is None or self._is_there(effect, record):
             return
         key, session, connector = idempotency_key(effect), self.opened.session, self.opened.connector
         known = self._known(effect)
@@ -324,8 +329,36 @@ class _Push(Batches):
             return
         if not found:
             self._postpone([effect], None, "It was looked for and is not there, so it is sent again.")
-        elif len(found) == 1:
-            self._done(effect, found[0], None, "It was found after the answer had been lost.")
+        else:
+            self._settle_found(effect, found, "It was found after the answer had been lost.")
+
+    def _is_there(self, effect: Effect, record: Any) -> bool:
+        """Whether the target has what a restored store does not know to be delivered; then it is settled here."""
+        if self._restored is None or effect.operation in REPEATABLE or self._known(effect) is not None:
+            return False
+        dead = isinstance(record, Order) and record.status in DEAD
+        if (self._repeats(effect) and not dead) or not may_be_there(self.bench, self._restored, effect, record):
+            return False
+        if not self.opened.connector.can(self._find_hook):
+            text = f"{effect.target} cannot be asked whether it was delivered before the restore; a person decides."
+            self._doubt(effect, text, forever=True)
+            return True
+        with self._slots:
+            found = self._find(effect)
+        if not found:
+            return found is None
+        if dead and len(found) == 1:
+            # What the target does not know yet is that it is cancelled.
+            bound = found[0].external_id, found[0].number
+            with self.bench.store.transaction():
+                bind(self.bench, Bound(effect.source, effect.stream, effect.key, effect.target, *bound))
+            return False
+        self._settle_found(effect, found, "It was there already when the database had been restored.")
+        return True
+
+    def _settle_found(self, effect: Effect, found: Sequence[Receipt], message: str) -> None:
+        if len(found) == 1:
+            self._done(effect, found[0], None, message)
         else:
             ids = ", ".join(receipt.number or receipt.external_id for receipt in found)
             self._park(effect, SEVERAL, f"{effect.target} has it {len(found)} times: {ids}.", "", None)

@@ -230,6 +230,10 @@ class _Orders:
         if bound and bound != chosen.key:
             self._add("different", each, chosen, field="binding", expected=bound, found=chosen.key,
                       reason="The binding leads to another order than the one that carries our key.")  # fmt: skip
+        elif not bound and len(alive) <= 1 and not (each.dead and chosen.dead):
+            why, _ = why_not(self.bench, self.flow, each.key)
+            self._add("unbound", each, chosen, field="binding", expected=chosen.key, found="none",
+                      reason=f"It is there under our key, and this database does not know it. {why}")  # fmt: skip
         self._fields(each, chosen)
         if len(self.result.findings) == before and len(alive) <= 1:
             self.result.matched += 1

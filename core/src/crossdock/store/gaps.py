@@ -86,6 +86,14 @@ class Gaps:
         """A gap is closed."""
         self._db.run("UPDATE gap SET state = 'closed', closed_at = ? WHERE id = ?", (stamp(now), gap))
 
+    def close_idle(self, flow: str, now: datetime) -> int:
+        """Close gaps of a flow that nothing waits for any more: the target knows the code by now."""
+        return self._db.run(
+            "UPDATE gap SET state = 'closed', closed_at = ? WHERE flow = ? AND state = 'open' AND NOT EXISTS "
+            "(SELECT 1 FROM effect WHERE effect.gap = gap.id AND effect.state = 'parked')",
+            (stamp(now), flow),
+        )
+
     def list(self, *, all_states: bool = False) -> list[GapRow]:
         """Gaps, those with most waiting records first."""
         rows = self._db.query(
