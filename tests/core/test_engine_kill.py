@@ -49,8 +49,10 @@ def test_killed_at_any_moment_the_target_gets_each_order_once_in_its_newest_stat
             newest[key] = total
             world.shop.order(key, total=total, number=str(number))
         process = start()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=dice.uniform(0.01, 0.5))
+        enough = len(world.erp.requests) + dice.randrange(1, 9)
+        while len(world.erp.requests) < enough and process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.002)
         process.kill()
         process.wait()
         process.stdout.close()

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from kit import Nursery, Template, World
+from kit import ERP, SHOP, Nursery, Template, World
 
 NUMBERS = itertools.count(1)
 
@@ -36,8 +36,8 @@ def make(nursery, template, tmp_path):
     with contextlib.ExitStack() as stack:
 
         def made(shop=None, erp=None, *, shop_settings=None, erp_settings=None, connect=True, **variables):
-            first = stack.enter_context(nursery.twin("woocommerce", **{"https": True, **(shop or {})}))
-            second = stack.enter_context(nursery.twin("extendcommerce", **{"generous": True, **(erp or {})}))
+            first = stack.enter_context(nursery.twin("woocommerce", **{**SHOP, **(shop or {})}))
+            second = stack.enter_context(nursery.twin("extendcommerce", **{**ERP, **(erp or {})}))
             project = template.copy(tmp_path / f"project{next(numbers)}", **variables)
             if connect:
                 project.connect(shop=(first, shop_settings or {}), erp=(second, erp_settings or {}))
@@ -46,10 +46,17 @@ def make(nursery, template, tmp_path):
         yield made
 
 
+@pytest.fixture(scope="session")
+def trading(template, nursery, tmp_path_factory):
+    """A project that trades already."""
+    return template.trading(tmp_path_factory.mktemp("trading") / "project", nursery)
+
+
 @pytest.fixture
-def world(make):
-    """A shop, an ERP and a project with both connected."""
-    return make()
+def world(trading, nursery, tmp_path):
+    """A shop and an ERP, orders going one way and shipments the other."""
+    with trading.world(tmp_path / "project", nursery) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import httpx
@@ -24,6 +26,8 @@ import httpx
 COMMAND = str(Path(sys.executable).parent / "crossdock")
 ADMITTED = ("processing", "completed")
 FIND_AFTER = "0.2"
+SHOP = {"https": True}
+ERP = {"generous": True}
 _HIDDEN = ("checkout-draft", "auto-draft")
 _TIMEOUT = 90
 
@@ -109,15 +113,15 @@ class Nursery:
         return answer
 
     @contextlib.contextmanager
-    def twin(self, connector: str, **options: Any) -> Iterator[Twin]:
-        """A new, empty system."""
-        made = self._ask({"start": connector, "options": options})
+    def twin(self, connector: str, port: int = 0, **options: Any) -> Iterator[Twin]:
+        """A new, empty system, on a free port unless one is given."""
+        made = self._ask({"start": connector, "port": port, "options": options})
         twin = Twin(connector, made["url"], made["settings"])
         try:
             yield twin
         finally:
             twin.close()
-            self._ask({"stop": made["id"]})
+            self._ask({"stop": made["port"]})
 
     def close(self) -> None:
         """End the process."""
@@ -268,8 +272,49 @@ class Template:
 
     def copy(self, home: Path, **variables: str) -> Project:
         """A new project."""
-        shutil.copytree(self._folder, home)
+        return self.copy_of(self._folder, home, **variables)
+
+    @staticmethod
+    def copy_of(folder: Path, home: Path, **variables: str) -> Project:
+        """A copy of the project in `folder`."""
+        shutil.copytree(folder, home)
         return Project(home, {"CROSSDOCK_FIND_AFTER": FIND_AFTER, **variables})
+
+    def trading(self, home: Path, nursery: Nursery) -> TradingTemplate:
+        """A template whose project trades already: orders go from ``shop`` to ``erp``, shipments back."""
+        project = self.copy(home)
+        with nursery.twin("woocommerce", free_port(), **SHOP) as shop, nursery.twin(
+            "extendcommerce", free_port(), **ERP
+        ) as erp:  # fmt: skip
+            project.connect(shop=(shop, {}), erp=(erp, {}))
+            World(project, shop, erp).trade()
+            return TradingTemplate(home, urlsplit(shop.url).port or 0, urlsplit(erp.url).port or 0)
+
+
+@attrs.frozen
+class TradingTemplate:
+    """A project to be copied, and the ports at which it expects its systems: connecting them is the slow part."""
+
+    folder: Path
+    shop_port: int
+    erp_port: int
+
+    @contextlib.contextmanager
+    def world(self, home: Path, nursery: Nursery) -> Iterator[World]:
+        """A copy with new, empty systems; one at a time."""
+        project = Template.copy_of(self.folder, home)
+        with nursery.twin("woocommerce", self.shop_port, **SHOP) as shop, nursery.twin(
+            "extendcommerce", self.erp_port, **ERP
+        ) as erp:  # fmt: skip
+            yield World(project, shop, erp)
+
+
+def free_port() -> int:
+    """A free port that no outgoing connection is given by chance while nobody listens there."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), contextlib.closing(socket.create_server(("127.0.0.1", port))):
+            return port
 
 
 # -- both sides ------------------------------------------------------------------------------------
@@ -294,6 +339,13 @@ class World:
     def link(self, name: str = "to-erp", *, live: bool = True) -> None:
         """A flow of orders from the shop to the ERP."""
         self.project.run("flow", "add", name, "orders", "shop", "erp", *(["--live"] if live else []))
+
+    def trade(self) -> None:
+        """Orders go from the shop to the ERP, shipments back, and both are switched on."""
+        self.link()
+        self.project.run("flow", "add", "tracking", "shipments", "erp", "shop", "--live")
+        self.project.run("stream", "on", "shop", "orders")
+        self.project.run("stream", "on", "erp", "shipments")
 
     def sync(self, connection: str = "shop", stream: str = "orders", *, code: int | None = 0) -> Any:
         """Read one stream; what was counted."""

@@ -1,7 +1,7 @@
 """A process that brings up sandboxes on demand, so that a journey's systems are processes of their own and start fast.
 
-It reads one JSON object a line: ``{"start": "woocommerce", "options": {}}`` is answered with id, url and settings,
-``{"stop": 1}`` with ``{}``; what goes wrong is answered as ``{"error": "..."}``.
+It reads one JSON object a line: ``{"start": "woocommerce", "port": 0, "options": {}}`` is answered with port, url and
+settings, ``{"stop": 8801}`` with ``{}``; what goes wrong is answered as ``{"error": "..."}``.
 """
 
 from __future__ import annotations
@@ -62,10 +62,9 @@ def main() -> None:
 def _start(running: dict[int, contextlib.ExitStack], asked: dict[str, Any]) -> dict[str, Any]:
     sandbox: Sandbox = MAKERS[asked["start"]](**asked["options"])
     stack = contextlib.ExitStack()
-    serving = stack.enter_context(serve(sandbox))
-    number = serving.port
-    running[number] = stack
-    return {"id": number, "url": serving.url, "settings": sandbox.settings(serving.url)}
+    serving = stack.enter_context(serve(sandbox, asked["port"]))
+    running[serving.port] = stack
+    return {"port": serving.port, "url": serving.url, "settings": sandbox.settings(serving.url)}
 
 
 def _stop(running: dict[int, contextlib.ExitStack], asked: dict[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,6 @@ def test_a_killed_reader_misses_nothing_and_keeps_nothing_twice(world, seed):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_killed_deliverer_delivers_everything_once(world, seed):
     world.fill(orders=48, seed=seed)
-    world.link()
     world.sync()
     kill_deliverers(world, seed, 8)
     check(world)

@@ -23,7 +23,6 @@ CREATE = {"method": "POST", "path": "CustomerOrders$"}
 )
 def test_an_order_whose_answer_is_lost_exists_once(world, kind, details):
     world.fill(orders=6)
-    world.link()
     world.erp.fault(kind, **CREATE, **details, times=3)
     world.settle()
 
@@ -45,7 +44,6 @@ def test_an_answer_that_comes_too_late_makes_no_second_order(make):
 
 def test_a_lost_answer_is_asked_for_before_anything_is_sent_again(world):
     world.fill(orders=6)
-    world.link()
     world.sync()
     world.erp.fault("cut_after", **CREATE, times=100)
     world.push(wait=5, code=None)
@@ -55,8 +53,6 @@ def test_a_lost_answer_is_asked_for_before_anything_is_sent_again(world):
 
 def test_a_shop_that_loses_the_answers_to_shipments_reports_each_once(world):
     world.fill(orders=6)
-    world.link()
-    world.project.run("flow", "add", "tracking", "shipments", "erp", "shop", "--live")
     world.settle()
     world.erp.do("pick_all")
     world.sync("erp", "shipments")

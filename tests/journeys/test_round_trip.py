@@ -91,22 +91,6 @@ def sell(world, *quantities):
     return world.shop.do("insert_order", line_items=lines, **buyer())["id"]
 
 
-@pytest.fixture
-def trade(make):
-    """Makes a shop with products and an ERP that delivers them, orders going one way and shipments the other."""
-
-    def made(**options):
-        world = make(options)
-        world.fill(orders=0)
-        world.link()
-        world.project.run("flow", "add", "tracking", "shipments", "erp", "shop", "--live")
-        for connection, stream in (("shop", "orders"), ("erp", "shipments")):
-            world.project.run("stream", "on", connection, stream)
-        return world
-
-    return made
-
-
 def erp_order(world, key):
     """The ERP's order of the shop's order `key`."""
     (found,) = (each for each in world.erp.state()["orders"] if each["orderNumberExternal"] == f"shop-{key}")
@@ -122,8 +106,10 @@ def reported(world, key):
 
 
 @pytest.mark.parametrize("tracking", ["none", "shipment-tracking", "ast", "fulfillments"])
-def test_partial_shipments_come_back_with_their_parcels_and_the_last_completes_the_order(trade, tracking):
-    world = trade(tracking=tracking)
+def test_partial_shipments_come_back_with_their_parcels_and_the_last_completes_the_order(make, tracking):
+    world = make({"tracking": tracking})
+    world.trade()
+    world.fill(orders=0)
     key = sell(world, 3, 2)
     transfer(world)
     number = erp_order(world, key)["orderNumber"]
@@ -142,8 +128,8 @@ def test_partial_shipments_come_back_with_their_parcels_and_the_last_completes_t
     assert shop_orders(world.shop)[str(key)][0] == "completed"
 
 
-def test_when_all_is_done_another_run_writes_nowhere(trade):
-    world = trade()
+def test_when_all_is_done_another_run_writes_nowhere(world):
+    world.fill(orders=0)
     for quantity in (1, 2, 3):
         sell(world, quantity)
     transfer(world)
@@ -161,8 +147,8 @@ def test_when_all_is_done_another_run_writes_nowhere(trade):
 
 
 @pytest.mark.parametrize("how", ["cancelled", "trash", "refunded", "failed"])
-def test_an_order_given_up_before_it_is_reserved_is_annulled(trade, how):
-    world = trade()
+def test_an_order_given_up_before_it_is_reserved_is_annulled(world, how):
+    world.fill(orders=0)
     key, other = sell(world, 2), sell(world, 1)
     transfer(world)
     if how == "trash":
@@ -175,8 +161,8 @@ def test_an_order_given_up_before_it_is_reserved_is_annulled(trade, how):
     assert erp_order(world, other)["orderStatus"] == "Incoming"
 
 
-def test_an_order_cancelled_before_it_was_sent_is_never_sent(trade):
-    world = trade()
+def test_an_order_cancelled_before_it_was_sent_is_never_sent(world):
+    world.fill(orders=0)
     key = sell(world, 2)
     world.sync()
     world.shop.do("edit_order", order_id=key, status="cancelled")
@@ -193,8 +179,8 @@ def edit(world, key):
     world.shop.do("edit_order", order_id=key, line_items=[{"id": line["id"], "quantity": 5}], shipping=where)
 
 
-def test_an_order_edited_before_it_is_reserved_is_changed_and_not_made_again(trade):
-    world = trade()
+def test_an_order_edited_before_it_is_reserved_is_changed_and_not_made_again(world):
+    world.fill(orders=0)
     key = sell(world, 2, 1)
     transfer(world)
     edit(world, key)
@@ -208,8 +194,8 @@ def test_an_order_edited_before_it_is_reserved_is_changed_and_not_made_again(tra
     assert len(world.erp.state()["orders"]) == 1
 
 
-def test_an_order_edited_after_it_was_reserved_waits_for_a_person_and_is_not_lost(trade):
-    world = trade()
+def test_an_order_edited_after_it_was_reserved_waits_for_a_person_and_is_not_lost(world):
+    world.fill(orders=0)
     key = sell(world, 2, 1)
     transfer(world)
     number = erp_order(world, key)["orderNumber"]
@@ -230,8 +216,8 @@ def test_an_order_edited_after_it_was_reserved_waits_for_a_person_and_is_not_los
     assert shop_orders(world.shop)[str(key)][0] == "completed"
 
 
-def test_an_edit_that_is_undone_after_the_order_was_reserved_needs_nobody(trade):
-    world = trade()
+def test_an_edit_that_is_undone_after_the_order_was_reserved_needs_nobody(world):
+    world.fill(orders=0)
     key = sell(world, 2)
     transfer(world)
     world.erp.do("reserve", order_number=erp_order(world, key)["orderNumber"])

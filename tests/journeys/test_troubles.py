@@ -35,7 +35,6 @@ def trouble(request):
 
 def test_passing_trouble_on_both_sides_loses_nothing_and_doubles_nothing(world, trouble):
     world.fill(orders=8)
-    world.link()
     world.shop.fault(path="/wc/v3/orders", times=2, **trouble)
     world.erp.fault(path="CustomerOrders", times=3, **trouble)
     for _ in range(2):
@@ -49,7 +48,6 @@ def test_passing_trouble_on_both_sides_loses_nothing_and_doubles_nothing(world, 
 @pytest.mark.parametrize("action", ["deadlock", "sql_timeout"])
 def test_a_database_error_in_the_guise_of_a_wrong_request_parks_nothing(world, action):
     world.fill(orders=8)
-    world.link()
     world.erp.do(action, path="CustomerOrders$", method="POST", times=3)
     world.settle()
 
@@ -59,7 +57,6 @@ def test_a_database_error_in_the_guise_of_a_wrong_request_parks_nothing(world, a
 @pytest.mark.parametrize("trouble", [{"kind": "status", "status": 503}, {"kind": "html"}])
 def test_a_system_that_stays_away_is_caught_up_with_when_it_is_back(world, trouble):
     world.fill(orders=8)
-    world.link()
     world.sync()
     world.erp.fault(path="CustomerOrders", times=1000, **trouble)
     world.push(code=None)
@@ -85,7 +82,6 @@ POISONS = [
 
 def test_poisoned_orders_are_parked_with_their_fields_the_others_pass_and_mended_ones_follow(world):
     world.fill(orders=24)
-    world.link()
     expected = shop_orders(world.shop)
     chosen = [key for key, (status, _) in expected.items() if status in ("processing", "completed")]
     bad = dict(zip(chosen, POISONS, strict=False))
@@ -113,7 +109,6 @@ def test_an_unknown_article_is_one_gap_and_one_mapping_sends_all_of_its_orders(w
     (unknown, known) = (each for each in world.shop.state()["products"] if each["sku"] in ("SIM-0001", "SIM-0002"))
     products = [{"productNumber": number, "name": number, "stock": {"HUVUD": 99}} for number in ("OURS-1", "SIM-0002")]
     world.erp.do("seed_products", products=products)
-    world.link()
     for product in (unknown, unknown, unknown, known, known):
         world.shop.do("insert_order", line_items=[{"product_id": product["id"], "quantity": 2}], **_buyer())
     world.sync()

@@ -198,6 +198,14 @@ def test_a_price_with_a_list_price_is_a_sale(shop) -> None:
     )  # fmt: skip
 
 
+def test_a_list_price_that_is_the_amount_itself_is_no_sale(shop) -> None:
+    (outcome,) = push(shop, price("SIM-0002", "10", list_price=D(10)))
+
+    assert outcome.state == "done"
+    assert stored(shop, "SIM-0002")["regular_price"] == "10.00"
+    assert stored(shop, "SIM-0002")["sale_price"] == ""
+
+
 def test_a_price_without_list_price_ends_the_sale(shop) -> None:
     push(shop, price("SIM-0002", "8", list_price=D(10)))
     push(shop, price("SIM-0002", "9"))
@@ -226,7 +234,6 @@ def test_the_price_of_a_variation_is_set(shop) -> None:
     [
         (price("A", "-1"), "amount"),
         (price("A", "12.999"), "amount"),
-        (price("A", "10", list_price=D(10)), "amount"),
         (price("A", "10", list_price=D("9.99")), "amount"),
         (price("A", "1", list_price=D(-2)), "list_price"),
         (price("A", "10", from_quantity=D(5)), "from_quantity"),
@@ -339,3 +346,14 @@ def test_a_variant_that_belongs_to_another_product_is_refused(shop) -> None:
     stranger = Variant(key="z", sku=some(shop, "VAR-0003"), attributes={"Size": "S"})
     (outcome,) = push_products(shop, evolve(SHIRT, variants=(stranger,)))
     assert "another product" in outcome.message
+
+
+def test_an_article_that_is_a_variation_in_the_shop_updates_the_variation(shop) -> None:
+    variation = some(shop, "VAR-0003")
+    name = stored(shop, variation)["name"]
+
+    (outcome,) = push_products(shop, Product(key="1", sku=variation, name="Other", description="Wool"))
+
+    assert outcome.state == "done"
+    assert "Wool" in stored(shop, variation)["description"]
+    assert stored(shop, variation)["name"] == name

@@ -44,14 +44,14 @@ _Rates = dict[int | str, tuple[str, str, Decimal | None]]
 
 
 def amount(value: wire.Scalar, path: str) -> Decimal:
-    """A money text as `Decimal`; nothing is zero. That it is finite is checked by the records."""
+    """A money text as `Decimal`; nothing is zero."""
     if value.__class__ is str:
         try:
             made = Decimal(value)
         except InvalidOperation:
             pass
         else:
-            if -_PLAUSIBLE < made.adjusted() < _PLAUSIBLE:
+            if made.is_finite() and -_PLAUSIBLE < made.adjusted() < _PLAUSIBLE:
                 return made
     # "", no number, or 1E999999999: the careful way decides.
     return decimal(value, path)
