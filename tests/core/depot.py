@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -107,7 +107,10 @@ class Depot(Sandbox):
         async def answer(request: Request) -> Response:
             if request.headers.get("x-token") != self.token:
                 return json_response({"message": "bad token"}, 401)
-            raw = await request.body()
+            try:
+                raw = await request.body()
+            except ClientDisconnect:  # who asked was killed: nobody reads this
+                return json_response({}, 400)
             with self.lock:
                 found = work(request, msgspec.json.decode(raw) if raw else None)
             return found if isinstance(found, Response) else json_response(found)

@@ -142,7 +142,7 @@ class World:
 
     def effects(self, flow: FlowRow) -> list[Effect]:
         """A flow's ledger, oldest first."""
-        return self.store.effects.find(flow=flow.name)[::-1]
+        return self.store.effects.find(flow=flow.name, limit=10_000)[::-1]
 
     def states(self, flow: FlowRow) -> dict[str, str]:
         """The state of each key's effect."""

@@ -336,9 +336,10 @@ class World:
             for sku in skus(self.shop)
         ])  # fmt: skip
 
-    def link(self, name: str = "to-erp", *, live: bool = True) -> None:
-        """A flow of orders from the shop to the ERP."""
-        self.project.run("flow", "add", name, "orders", "shop", "erp", *(["--live"] if live else []))
+    def link(self, name: str = "to-erp") -> None:
+        """A live flow of orders from the shop to the ERP, if it is not there already."""
+        if not self.project.query(f"SELECT name FROM flow WHERE name = '{name}'"):
+            self.project.run("flow", "add", name, "orders", "shop", "erp", "--live")
 
     def trade(self) -> None:
         """Orders go from the shop to the ERP, shipments back, and both are switched on."""

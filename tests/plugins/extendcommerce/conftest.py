@@ -31,13 +31,24 @@ def vendor_clock() -> FrozenClock:
 def twin(vendor_clock: FrozenClock) -> ExtendSandbox:
     """A sandbox with the products and the customer of the samples."""
     sandbox = create(clock=vendor_clock, automatic_webhooks=False)
-    sandbox.seed_products([
-        {"productNumber": "HELM-BLK-M", "name": "Hjälm svart M", "price": "299.20", "cost": "151.5",
-         "gtin": ["7300000000017", "7300000000024"], "stock": {"HUVUD": 14, "RETUR": 3}, "weight": 0.35,
-         "tiers": [{"fromQuantity": 1, "price": "279.00"}, {"fromQuantity": 10, "price": "249.00"}],
-         "supplierAgreementNumber": 77, "manufacturer": "Demo Helm", "manufacturerProductNumber": "DH-100-M"},
-        {"productNumber": "BELL-RED-01", "name": "Ringklocka röd", "price": "39.20", "stock": {"HUVUD": 0}},
-    ])
+    sandbox.seed_products(
+        [
+            {
+                "productNumber": "HELM-BLK-M",
+                "name": "Hjälm svart M",
+                "price": "299.20",
+                "cost": "151.5",
+                "gtin": ["7300000000017", "7300000000024"],
+                "stock": {"HUVUD": 14, "RETUR": 3},
+                "weight": 0.35,
+                "tiers": [{"fromQuantity": 1, "price": "279.00"}, {"fromQuantity": 10, "price": "249.00"}],
+                "supplierAgreementNumber": 77,
+                "manufacturer": "Demo Helm",
+                "manufacturerProductNumber": "DH-100-M",
+            },
+            {"productNumber": "BELL-RED-01", "name": "Ringklocka röd", "price": "39.20", "stock": {"HUVUD": 0}},
+        ]
+    )
     return sandbox
 
 

@@ -31,14 +31,17 @@ def place_orders(client: httpx.Client, count: int) -> None:
         assert client.post("CustomerOrders", json=order).status_code == 200
 
 
-@pytest.mark.parametrize(("option", "sent", "status"), [
-    ("ExtendBasicAuthorization", "ExtendBasicAuthorization", 200),
-    ("ExtendBasicAuthorization", "Authorization", 401),
-    ("Authorization", "Authorization", 200),
-    ("Authorization", "ExtendBasicAuthorization", 401),
-    ("both", "Authorization", 200),
-    ("both", "ExtendBasicAuthorization", 200),
-])
+@pytest.mark.parametrize(
+    ("option", "sent", "status"),
+    [
+        ("ExtendBasicAuthorization", "ExtendBasicAuthorization", 200),
+        ("ExtendBasicAuthorization", "Authorization", 401),
+        ("Authorization", "Authorization", 200),
+        ("Authorization", "ExtendBasicAuthorization", 401),
+        ("both", "Authorization", 200),
+        ("both", "ExtendBasicAuthorization", 200),
+    ],
+)
 def test_the_login_is_read_from_the_chosen_header(option: str, sent: str, status: int) -> None:
     sandbox = create(auth_header=option)
     with serving(sandbox) as url:
@@ -138,9 +141,15 @@ def test_an_order_list_without_a_date_times_out(api: httpx.Client) -> None:
     assert "Timeout expired" in answer.json()["Message"]
 
 
-@pytest.mark.parametrize("query", [
-    SINCE, {"orderDateFrom": "2026-09-01T00:00:00"}, {"orderNumber": "1"}, {"orderNumberExternal": "x"},
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        SINCE,
+        {"orderDateFrom": "2026-09-01T00:00:00"},
+        {"orderNumber": "1"},
+        {"orderNumberExternal": "x"},
+    ],
+)
 def test_an_order_list_with_a_date_or_a_number_answers(api: httpx.Client, query: dict[str, str]) -> None:
     assert api.get("CustomerOrders", params=query).json() == []
 
@@ -163,7 +172,11 @@ def test_the_other_lists_are_paged_from_one_and_end_in_a_400() -> None:
         answers = [client.get("ProductAvailability", params={"pageNumber": n}) for n in range(1, 5)]
     assert [len(each.json()["productAvailabilityList"]) for each in answers[:3]] == [2, 2, 1]
     assert answers[0].json()["paginationInfo"] == {
-        "currentPage": 1, "totalPages": 3, "pageSize": 2, "totalResources": 5, "message": None,
+        "currentPage": 1,
+        "totalPages": 3,
+        "pageSize": 2,
+        "totalResources": 5,
+        "message": None,
     }
     assert answers[3].status_code == 400
 
@@ -215,9 +228,14 @@ def test_a_planned_time_out_hides_in_a_400(api: httpx.Client, twin: ExtendSandbo
     assert "Timeout expired" in answers[0].json()["Message"]
 
 
-@pytest.mark.parametrize(("content", "kind", "status"), [
-    (b"{", "application/json", 400), (b"[]", "application/json", 400), (b"{}", "text/plain", 415),
-])
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b"{}", "text/plain", 415),
+    ],
+)
 def test_a_body_that_is_no_json_object_is_refused(api: httpx.Client, content: bytes, kind: str, status: int) -> None:
     assert api.post("CustomerOrders", content=content, headers={"Content-Type": kind}).status_code == status
 

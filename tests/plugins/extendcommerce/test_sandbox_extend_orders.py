@@ -63,7 +63,9 @@ def test_a_minimal_order_is_completed_from_customer_and_price_list(api: httpx.Cl
     assert order["orderHeader"]["deliveryAddress"]["city"] == "Jönköping"
     assert order["orderHeader"]["invoiceAddress"]["name"] == "Kund K-4410"
     assert (row["position"], row["salesData"]["unitPrice"], row["product"]["productName"]) == (
-        10, 39.2, "Ringklocka röd",
+        10,
+        39.2,
+        "Ringklocka röd",
     )
 
 
@@ -83,9 +85,15 @@ def test_rows_without_position_are_numbered_in_tens(api: httpx.Client, full: dic
     assert [row["position"] for row in order["orderRows"]] == [10, 20, 30]
 
 
-@pytest.mark.parametrize(("setting", "stated", "expected"), [
-    ("No", True, True), ("No", None, False), ("Yes", False, False), ("Unknown", None, True),
-])
+@pytest.mark.parametrize(
+    ("setting", "stated", "expected"),
+    [
+        ("No", True, True),
+        ("No", None, False),
+        ("Yes", False, False),
+        ("Unknown", None, True),
+    ],
+)
 def test_partial_delivery_is_the_callers_then_the_customers_then_the_clients(
     api: httpx.Client, twin: ExtendSandbox, full: dict[str, Any], setting: str, stated: bool | None, expected: bool
 ) -> None:
@@ -94,23 +102,26 @@ def test_partial_delivery_is_the_callers_then_the_customers_then_the_clients(
     assert api.post("CustomerOrders", json=full).json()["orderHeader"]["partialDelivery"] is expected
 
 
-@pytest.mark.parametrize(("path", "value", "message"), [
-    (("orderHeader", "customerNumber"), "K-0", "Customer K-0 does not exist."),
-    (("orderHeader", "customerNumber"), None, "Customer None does not exist."),
-    (("orderHeader", "orderType"), "Webshop", "orderType has no value Webshop."),
-    (("orderHeader", "reviewReasonNotes"), "x" * 501, "reviewReasonNotes is longer than 500 characters."),
-    (("orderHeader", "deliveryAddress", "city"), "", "deliveryAddress.city is required."),
-    (("orderHeader", "deliveryAddress", "countryCode"), "SWE", "countryCode must have two letters."),
-    (("orderHeader", "servicePoint", "deliveryLocationId"), None, "servicePoint.deliveryLocationId is required."),
-    (("orderHeader", "external"), None, "externalRow needs orderHeader.external."),
-    (("orderHeader", "askedDeliveryDate"), "soon", "The request is invalid."),
-    (("orderRows",), [], "orderRows is required."),
-    (("orderRows", 0, "product", "productNumber"), "BELL-XYZ", "Product BELL-XYZ does not exist."),
-    (("orderRows", 0, "warehouse"), "NORR", "Warehouse NORR does not exist."),
-    (("orderRows", 0, "salesData", "unit"), "LASS", "Unit LASS does not exist."),
-    (("orderRows", 0, "salesData", "quantity"), "many", "The request is invalid."),
-    (("orderRows", 1, "position"), 10, "Position 10 occurs more than once."),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("orderHeader", "customerNumber"), "K-0", "Customer K-0 does not exist."),
+        (("orderHeader", "customerNumber"), None, "Customer None does not exist."),
+        (("orderHeader", "orderType"), "Webshop", "orderType has no value Webshop."),
+        (("orderHeader", "reviewReasonNotes"), "x" * 501, "reviewReasonNotes is longer than 500 characters."),
+        (("orderHeader", "deliveryAddress", "city"), "", "deliveryAddress.city is required."),
+        (("orderHeader", "deliveryAddress", "countryCode"), "SWE", "countryCode must have two letters."),
+        (("orderHeader", "servicePoint", "deliveryLocationId"), None, "servicePoint.deliveryLocationId is required."),
+        (("orderHeader", "external"), None, "externalRow needs orderHeader.external."),
+        (("orderHeader", "askedDeliveryDate"), "soon", "The request is invalid."),
+        (("orderRows",), [], "orderRows is required."),
+        (("orderRows", 0, "product", "productNumber"), "BELL-XYZ", "Product BELL-XYZ does not exist."),
+        (("orderRows", 0, "warehouse"), "NORR", "Warehouse NORR does not exist."),
+        (("orderRows", 0, "salesData", "unit"), "LASS", "Unit LASS does not exist."),
+        (("orderRows", 0, "salesData", "quantity"), "many", "The request is invalid."),
+        (("orderRows", 1, "position"), 10, "Position 10 occurs more than once."),
+    ],
+)
 def test_a_wrong_order_is_refused_with_a_message(
     api: httpx.Client, twin: ExtendSandbox, full: dict[str, Any], path: tuple[Any, ...], value: Any, message: str
 ) -> None:
@@ -186,7 +197,9 @@ def test_one_row_is_cancelled_with_its_warehouse(api: httpx.Client, number: str)
     found = rows(api, number)
     assert answer.status_code == 200
     assert [(row["position"], row["rowOperation"], row["orderRowStatus"]) for row in found] == [
-        (10, "Active", "Incoming"), (20, "Inactive", "Annulled"), (30, "Active", "Incoming"),
+        (10, "Active", "Incoming"),
+        (20, "Inactive", "Annulled"),
+        (30, "Active", "Incoming"),
     ]
     assert available(api, "BELL-RED-01") == (0, 0)
     assert detail(api, number)["orderHeader"]["totalPrice"] == 936.8
@@ -197,7 +210,10 @@ def test_trap_cancelling_a_row_without_its_warehouse_adds_a_cancelled_row(api: h
     del request["orderRows"][0]["warehouse"]
     api.put(f"CustomerOrders/{number}", json=request)
     assert [(row["position"], row["rowOperation"]) for row in rows(api, number)] == [
-        (10, "Active"), (20, "Active"), (30, "Active"), (40, "Inactive"),
+        (10, "Active"),
+        (20, "Active"),
+        (30, "Active"),
+        (40, "Inactive"),
     ]
     assert available(api, "BELL-RED-01") == (0, -2)
 
@@ -241,7 +257,9 @@ def test_a_reserved_order_is_frozen(api: httpx.Client, twin: ExtendSandbox, numb
 def test_an_order_lives_from_incoming_to_terminated(api: httpx.Client, twin: ExtendSandbox, number: str) -> None:
     seen = [detail(api, number)["orderHeader"]["orderStatus"]]
     for step in (
-        lambda: twin.reserve(number), lambda: twin.pick(number, rows=[20]), lambda: twin.pick(number),
+        lambda: twin.reserve(number),
+        lambda: twin.pick(number, rows=[20]),
+        lambda: twin.pick(number),
     ):
         step()
         seen.append(detail(api, number)["orderHeader"]["orderStatus"])
@@ -253,7 +271,8 @@ def test_a_partial_pick_splits_the_row(api: httpx.Client, twin: ExtendSandbox, n
     twin.pick(number, quantities={10: 1})
     helmets = [row for row in rows(api, number) if row["position"] == 10]
     assert [(row["subPosition"], row["orderRowStatus"], row["salesData"]["quantity"]) for row in helmets] == [
-        (0, "Picked", 2.0), (1, "Picked", 1.0),
+        (0, "Picked", 2.0),
+        (1, "Picked", 1.0),
     ]
     assert helmets[0]["shipmentNumber"] != helmets[1]["shipmentNumber"]
 
@@ -335,12 +354,20 @@ def test_a_listed_order_may_lose_its_detail(api: httpx.Client, twin: ExtendSandb
     assert answers[1].status_code == 200
 
 
-@pytest.mark.parametrize(("query", "count"), [
-    ({"orderStatus": "Incoming"}, 1), ({"orderStatus": "Reserved"}, 0), ({"customerNumber": "K-4410"}, 1),
-    ({"productNumber": "BELL-RED-01"}, 1), ({"warehouse": "RETUR"}, 0), ({"deliveryCountryCode": "SE"}, 1),
-    ({"orderDateTo": "2026-09-15T00:00:00"}, 0), ({"askedDeliveryDate": "2026-09-18T00:00:00"}, 1),
-    ({"createDateFrom": "2030-01-01T00:00:00"}, 1),
-])
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"orderStatus": "Incoming"}, 1),
+        ({"orderStatus": "Reserved"}, 0),
+        ({"customerNumber": "K-4410"}, 1),
+        ({"productNumber": "BELL-RED-01"}, 1),
+        ({"warehouse": "RETUR"}, 0),
+        ({"deliveryCountryCode": "SE"}, 1),
+        ({"orderDateTo": "2026-09-15T00:00:00"}, 0),
+        ({"askedDeliveryDate": "2026-09-18T00:00:00"}, 1),
+        ({"createDateFrom": "2030-01-01T00:00:00"}, 1),
+    ],
+)
 @pytest.mark.usefixtures("number")
 def test_the_order_list_is_filtered(api: httpx.Client, query: dict[str, str], count: int) -> None:
     since = {"modifiedDateFrom": "2026-09-01T00:00:00"}
@@ -359,7 +386,9 @@ def test_a_change_moves_the_change_date(
 def test_the_state_holds_whole_orders(api: httpx.Client, twin: ExtendSandbox, number: str) -> None:
     state = twin.state()["orders"][0]
     assert (state["orderNumber"], state["orderNumberExternal"], state["orderStatus"]) == (
-        number, "WEB-100232", "Incoming",
+        number,
+        "WEB-100232",
+        "Incoming",
     )
     assert {name: state[name] for name in ("orderHeader", "orderRows")} == detail(api, number)
 

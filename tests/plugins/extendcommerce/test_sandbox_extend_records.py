@@ -55,10 +55,16 @@ def test_an_edited_product_is_found_by_its_change_date(
     assert api.get("Products/BELL-RED-01").json()["productData"]["productName"] == "Ringklocka blå"
 
 
-@pytest.mark.parametrize(("query", "count"), [
-    ({"productNumber": "BELL-RED-01"}, 1), ({"warehouse": "RETUR"}, 1), ({"productName": "hjälm"}, 2),
-    ({"supplyMode": "Freight"}, 0), ({"productNumber": "X"}, 0),
-])
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"productNumber": "BELL-RED-01"}, 1),
+        ({"warehouse": "RETUR"}, 1),
+        ({"productName": "hjälm"}, 2),
+        ({"supplyMode": "Freight"}, 0),
+        ({"productNumber": "X"}, 0),
+    ],
+)
 def test_the_product_list_is_filtered(api: httpx.Client, query: dict[str, str], count: int) -> None:
     assert len(api.get("Products", params=query).json()) == count
 
@@ -75,7 +81,8 @@ def test_an_unknown_product_is_a_404(api: httpx.Client) -> None:
 def test_products_are_posted_changed_and_annulled(api: httpx.Client) -> None:
     price = {"priceList": "STANDARD", "numberSalesUnits": 1, "price": 12.5, "vatPercent": 12, "currency": "EUR"}
     product = {
-        "productNumber": "NEW-1", "productData": {"productName": "Ny", "manufacturer": "Demo"},
+        "productNumber": "NEW-1",
+        "productData": {"productName": "Ny", "manufacturer": "Demo"},
         "productPrices": [{"productPriceListRows": [price]}],
     }
     statuses = [api.post("Products", json=product).status_code, api.post("Products", json=product).status_code]
@@ -88,11 +95,14 @@ def test_products_are_posted_changed_and_annulled(api: httpx.Client) -> None:
     assert detail["productPrices"][0]["productPriceListRows"][0] == price | {"vatPercent": 12.0}
 
 
-@pytest.mark.parametrize(("query", "message"), [
-    ({}, "customerNumber is required."),
-    ({"customerNumber": "K-0"}, "Customer K-0 does not exist."),
-    ({"customerNumber": "K-4410", "productNumberList": [f"P{n}" for n in range(11)]}, "10 numbers at the most."),
-])
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({}, "customerNumber is required."),
+        ({"customerNumber": "K-0"}, "Customer K-0 does not exist."),
+        ({"customerNumber": "K-4410", "productNumberList": [f"P{n}" for n in range(11)]}, "10 numbers at the most."),
+    ],
+)
 def test_prices_need_a_customer_and_take_ten_numbers(api: httpx.Client, query: dict[str, Any], message: str) -> None:
     answer = api.get("ProductPrices", params=query)
     assert answer.status_code == 400
@@ -110,7 +120,8 @@ def test_a_customer_with_a_discount_pays_less(api: httpx.Client, twin: ExtendSan
     query = {"customerNumber": "K-10", "productNumberList": "HELM-BLK-M"}
     rows = api.get("ProductPrices", params=query).json()["productPriceItemList"]
     assert [(each["fromQuantity"], each["price"], each["listPrice"]) for each in rows] == [
-        (1, 251.1, 299.2), (10, 224.1, 299.2),
+        (1, 251.1, 299.2),
+        (10, 224.1, 299.2),
     ]
 
 
@@ -121,13 +132,16 @@ def test_a_template_fills_what_a_new_customer_lacks(api: httpx.Client) -> None:
     assert api.get("Customers/K-10001").json() == answer
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"postTemplate": "NONE"}, "Template NONE does not exist."),
-    ({"customerNumber": "K-4410"}, "Customer K-4410 already exists."),
-    ({"name": None}, "name is required."),
-    ({"customerDeliveryAddress": None}, "customerDeliveryAddress.address.address1 is required."),
-    ({"postTemplate": None, "customerLogisticsSettings": None}, "customerLogisticsSettings is required."),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"postTemplate": "NONE"}, "Template NONE does not exist."),
+        ({"customerNumber": "K-4410"}, "Customer K-4410 already exists."),
+        ({"name": None}, "name is required."),
+        ({"customerDeliveryAddress": None}, "customerDeliveryAddress.address.address1 is required."),
+        ({"postTemplate": None, "customerLogisticsSettings": None}, "customerLogisticsSettings is required."),
+    ],
+)
 def test_a_wrong_customer_is_refused(api: httpx.Client, change: dict[str, Any], message: str) -> None:
     answer = api.post("Customers", json=sample("customer-create.request.json") | change)
     assert (answer.status_code, answer.json()["Message"]) == (400, f"Error creating customer: {message}")
@@ -139,10 +153,17 @@ def test_a_customer_change_keeps_what_it_does_not_name(api: httpx.Client) -> Non
     assert api.put("Customers/K-0", json={}).status_code == 404
 
 
-@pytest.mark.parametrize(("query", "count"), [
-    ({"customerNumber": "K-4410"}, 1), ({"customerNumber": "K-44"}, 0), ({"customerNumberSearch": "K-44"}, 1),
-    ({"name": "kund"}, 1), ({"changedAfterDate": "2027-01-01T00:00:00"}, 0), ({"deliveryCity": "Oslo"}, 0),
-])
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"customerNumber": "K-4410"}, 1),
+        ({"customerNumber": "K-44"}, 0),
+        ({"customerNumberSearch": "K-44"}, 1),
+        ({"name": "kund"}, 1),
+        ({"changedAfterDate": "2027-01-01T00:00:00"}, 0),
+        ({"deliveryCity": "Oslo"}, 0),
+    ],
+)
 def test_the_customer_list_is_filtered(api: httpx.Client, query: dict[str, str], count: int) -> None:
     assert len(api.get("Customers", params=query).json()["customerList"]) == count
 
@@ -154,11 +175,14 @@ def test_post_sets_and_put_adjusts_a_stock_level(api: httpx.Client) -> None:
     assert balance(api, "BELL-RED-01")["physicalBalance"] == 5
 
 
-@pytest.mark.parametrize("body", [
-    {"warehouse": "HUVUD", "productNumber": "X", "balance": 1},
-    {"warehouse": "NORR", "productNumber": "BELL-RED-01", "balance": 1},
-    {"warehouse": "HUVUD", "productNumber": "BELL-RED-01"},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"warehouse": "HUVUD", "productNumber": "X", "balance": 1},
+        {"warehouse": "NORR", "productNumber": "BELL-RED-01", "balance": 1},
+        {"warehouse": "HUVUD", "productNumber": "BELL-RED-01"},
+    ],
+)
 def test_a_wrong_stock_level_is_refused(api: httpx.Client, body: dict[str, Any]) -> None:
     assert api.post("WarehouseStockLevels", json=body).status_code == 400
 
@@ -186,7 +210,9 @@ def test_received_goods_are_on_the_shelf(api: httpx.Client, twin: ExtendSandbox,
     twin.receive(purchase)
     wholly = api.get(f"PurchaseOrders/{purchase}").json()["header"]["status"], balance(api, "HELM-BLK-M")
     assert (partly[0], partly[1]["physicalBalance"], partly[1]["quantityOnNextReceiving"]) == (
-        "PartiallyReceived", 19, 15,
+        "PartiallyReceived",
+        19,
+        15,
     )
     assert (wholly[0], wholly[1]["physicalBalance"], wholly[1]["nextReceivingDate"]) == ("Received", 34, None)
 

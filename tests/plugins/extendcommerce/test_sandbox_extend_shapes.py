@@ -64,8 +64,17 @@ def test_a_created_order_has_the_values_of_the_sample(api: httpx.Client) -> None
 def test_rows_of_a_created_order_have_the_values_of_the_sample(api: httpx.Client) -> None:
     answer = api.post("CustomerOrders", json=sample("order-create-full.request.json")).json()
     for row, expected in zip(answer["orderRows"], sample("order-create.response.json")["orderRows"], strict=True):
-        for name in ("position", "subPosition", "orderRowStatus", "supplyMode", "warehouse", "shipDate",
-                     "expectedDeliveryDate", "backOrderHandlingId", "deliveryData"):
+        for name in (
+            "position",
+            "subPosition",
+            "orderRowStatus",
+            "supplyMode",
+            "warehouse",
+            "shipDate",
+            "expectedDeliveryDate",
+            "backOrderHandlingId",
+            "deliveryData",
+        ):
             assert row[name] == expected[name], name
 
 
@@ -87,8 +96,14 @@ def test_rows_of_a_partially_delivered_order_are_split_as_in_the_sample(
     rows = api.get(f"CustomerOrders/{ordered}").json()["orderRows"]
 
     def story(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (row["position"], row["subPosition"], row["orderRowStatus"], row["salesData"]["quantity"],
-                row["deliveryData"]["quantity"], row["shipmentNumber"] is not None)
+        return (
+            row["position"],
+            row["subPosition"],
+            row["orderRowStatus"],
+            row["salesData"]["quantity"],
+            row["deliveryData"]["quantity"],
+            row["shipmentNumber"] is not None,
+        )
 
     expected = sample("order-detail-partially-delivered.response.json")["orderRows"]
     assert [story(row) for row in rows] == [story(row) for row in expected]
@@ -101,13 +116,20 @@ def test_the_order_list(api: httpx.Client) -> None:
     assert not list(differences(sample("order-list.response.json"), answer))
 
 
-@pytest.mark.parametrize(("path", "query", "name"), [
-    ("Products", {}, "product-list.response.json"),
-    ("Products/HELM-BLK-M", {}, "product-detail.response.json"),
-    ("ProductAvailability", {}, "product-availability.response.json"),
-    ("ProductPrices", {"customerNumber": "K-4410", "productNumberList": "HELM-BLK-M"}, "product-prices.response.json"),
-    ("Customers", {}, "customer-list.response.json"),
-])
+@pytest.mark.parametrize(
+    ("path", "query", "name"),
+    [
+        ("Products", {}, "product-list.response.json"),
+        ("Products/HELM-BLK-M", {}, "product-detail.response.json"),
+        ("ProductAvailability", {}, "product-availability.response.json"),
+        (
+            "ProductPrices",
+            {"customerNumber": "K-4410", "productNumberList": "HELM-BLK-M"},
+            "product-prices.response.json",
+        ),
+        ("Customers", {}, "customer-list.response.json"),
+    ],
+)
 def test_the_other_answers(api: httpx.Client, path: str, query: dict[str, str], name: str) -> None:
     answer = api.get(path, params=query).json()
     allowed = {"$.productData.productGroupsAndCategories", "$.productRelations"}
@@ -128,11 +150,14 @@ def test_the_success_answer(api: httpx.Client, ordered: str) -> None:
     assert api.put(f"CustomerOrders/{ordered}", json=body).json() == sample("success.response.json")
 
 
-@pytest.mark.parametrize(("path", "name"), [
-    ("Customers", "customer-create.request.json"),
-    ("CustomerOrders", "order-create-minimal.request.json"),
-    ("PurchaseOrders", "purchase-order-create.request.json"),
-])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("Customers", "customer-create.request.json"),
+        ("CustomerOrders", "order-create-minimal.request.json"),
+        ("PurchaseOrders", "purchase-order-create.request.json"),
+    ],
+)
 def test_the_sample_requests_are_accepted(api: httpx.Client, path: str, name: str) -> None:
     assert api.post(path, json=sample(name)).status_code == 200
 

@@ -57,9 +57,7 @@ def test_an_unknown_trigger_is_not_registered(twin: ExtendSandbox, receiver: Rec
         twin.add_webhook(receiver.url, events=["OrderShipped"])
 
 
-def test_a_delivery_is_signed_over_its_exact_bytes(
-    hooked: ExtendSandbox, number: str, receiver: Receiver
-) -> None:
+def test_a_delivery_is_signed_over_its_exact_bytes(hooked: ExtendSandbox, number: str, receiver: Receiver) -> None:
     hooked.reserve(number)
     hooked.deliver_webhooks()
     got = receiver.received[0]
@@ -79,21 +77,30 @@ def test_a_body_has_the_shape_of_the_sample(hooked: ExtendSandbox, number: str, 
     ]
 
 
-@pytest.mark.parametrize(("act", "expected"), [
-    (lambda twin, number: twin.pick(number), {"OrderReserved", "OrderPicked", "BalanceChanged"}),
-    (lambda twin, number: twin.pick(number, rows=[20]),
-     {"OrderReserved", "OrderPicked", "BalanceChanged", "OrderDeliveryDataChanged"}),
-    (lambda twin, number: twin.annul(number), {"OrderCancelled", "AvailableBalanceChanged"}),
-    (lambda twin, number: twin.set_stock("BELL-RED-01", 9), {"BalanceChanged", "AvailableBalanceChanged"}),
-    (lambda twin, number: twin.new_product(productNumber="N", name="Ny"), {"ProductCreated"}),
-    (lambda twin, number: twin.edit_product("BELL-RED-01", name="Ny"), {"ProductChanged"}),
-    (lambda twin, number: twin.book.create(sample("order-create-minimal.request.json")),
-     {"OrderCreated", "AvailableBalanceChanged"}),
-    (lambda twin, number: twin.book.update(number, {"orderHeader": {"askedDeliveryDate": "2026-10-01"}}),
-     {"OrderDeliveryDataChanged"}),
-    (lambda twin, number: twin.customers.create(sample("customer-create.request.json")), {"CustomerCreated"}),
-    (lambda twin, number: twin.customers.update("K-4410", {"phone": "1"}), {"CustomerChanged"}),
-])
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        (lambda twin, number: twin.pick(number), {"OrderReserved", "OrderPicked", "BalanceChanged"}),
+        (
+            lambda twin, number: twin.pick(number, rows=[20]),
+            {"OrderReserved", "OrderPicked", "BalanceChanged", "OrderDeliveryDataChanged"},
+        ),
+        (lambda twin, number: twin.annul(number), {"OrderCancelled", "AvailableBalanceChanged"}),
+        (lambda twin, number: twin.set_stock("BELL-RED-01", 9), {"BalanceChanged", "AvailableBalanceChanged"}),
+        (lambda twin, number: twin.new_product(productNumber="N", name="Ny"), {"ProductCreated"}),
+        (lambda twin, number: twin.edit_product("BELL-RED-01", name="Ny"), {"ProductChanged"}),
+        (
+            lambda twin, number: twin.book.create(sample("order-create-minimal.request.json")),
+            {"OrderCreated", "AvailableBalanceChanged"},
+        ),
+        (
+            lambda twin, number: twin.book.update(number, {"orderHeader": {"askedDeliveryDate": "2026-10-01"}}),
+            {"OrderDeliveryDataChanged"},
+        ),
+        (lambda twin, number: twin.customers.create(sample("customer-create.request.json")), {"CustomerCreated"}),
+        (lambda twin, number: twin.customers.update("K-4410", {"phone": "1"}), {"CustomerChanged"}),
+    ],
+)
 def test_what_happens_raises_its_triggers(
     hooked: ExtendSandbox, number: str, receiver: Receiver, act: Callable[[ExtendSandbox, str], Any], expected: set[str]
 ) -> None:

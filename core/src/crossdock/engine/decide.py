@@ -97,9 +97,7 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
     now, store = bench.clock.now(), bench.store
     with store.transaction():
         if absent:
-            store.effects.set_state(
-                [number], "ready", now, when=("in_doubt",), message=ABSENT
-            )
+            store.effects.set_state([number], "ready", now, when=("in_doubt",), message=ABSENT)
         else:
             store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
             bind(bench, Bound(found.source, found.stream, found.key, found.target, external_id, ""))

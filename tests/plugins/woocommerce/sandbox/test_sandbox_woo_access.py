@@ -42,13 +42,16 @@ def test_oauth_works_over_tls_too(twin: WooSandbox) -> None:
         assert api.get("orders").status_code == 200
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"secret": "cs_wrong"}, "Invalid signature - provided signature does not match."),
-    ({"method": "HMAC-MD5"}, "Invalid signature - signature method is invalid."),
-    ({"key": "ck_nobody"}, "Consumer key is invalid."),
-    ({"late": -901}, "Invalid timestamp."),
-    ({"late": 901}, "Invalid timestamp."),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"secret": "cs_wrong"}, "Invalid signature - provided signature does not match."),
+        ({"method": "HMAC-MD5"}, "Invalid signature - signature method is invalid."),
+        ({"key": "ck_nobody"}, "Consumer key is invalid."),
+        ({"late": -901}, "Invalid timestamp."),
+        ({"late": 901}, "Invalid timestamp."),
+    ],
+)
 def test_oauth_says_what_is_wrong(options: dict[str, Any], message: str, plain: WooSandbox) -> None:
     with connected(plain, auth=oauth(plain, **options)) as api:
         answer = api.get("orders")
@@ -84,11 +87,14 @@ def test_a_trailing_newline_makes_the_secret_wrong(twin: WooSandbox) -> None:
         assert api.get("orders").json()["message"] == "Consumer secret is invalid."
 
 
-@pytest.mark.parametrize(("options", "status", "code"), [
-    ({}, 200, None),
-    ({"scope": "read"}, 401, "woocommerce_rest_authentication_error"),
-    ({"role": "customer"}, 403, "woocommerce_rest_cannot_batch"),
-])
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        ({}, 200, None),
+        ({"scope": "read"}, 401, "woocommerce_rest_authentication_error"),
+        ({"role": "customer"}, 403, "woocommerce_rest_cannot_batch"),
+    ],
+)
 def test_the_empty_batch_probes_the_right_to_write(options: dict[str, Any], status: int, code: str | None) -> None:
     with connected(recorded_shop(**options)) as api:
         answer = api.post("orders/batch", json={})
@@ -136,9 +142,13 @@ def test_plain_permalinks_end_on_the_front_page(permalinks_off: WooSandbox) -> N
             assert (followed.status_code, followed.headers["content-type"]) == (200, "text/html; charset=UTF-8")
 
 
-@pytest.mark.parametrize(("query", "status"), [
-    ("?rest_route=/wc/v3/orders", 401), ("?rest_route=/wc/v3/orders&_p=wp-json/wc/", 200),
-])
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("?rest_route=/wc/v3/orders", 401),
+        ("?rest_route=/wc/v3/orders&_p=wp-json/wc/", 200),
+    ],
+)
 def test_rest_route_takes_keys_only_with_the_magic_text(query: str, status: int, permalinks_off: WooSandbox) -> None:
     with connected(permalinks_off) as api:
         assert api.get(f"{permalinks_off.home}/{query}").status_code == status
@@ -147,7 +157,9 @@ def test_rest_route_takes_keys_only_with_the_magic_text(query: str, status: int,
 def test_the_settings_connect_to_the_shop_that_gave_them(twin: WooSandbox, plain: WooSandbox) -> None:
     assert twin.settings("http://x")["auth"] == "basic"
     assert plain.settings("http://x") == {
-        "url": "http://x", "consumer_key": plain.options.consumer_key, "consumer_secret": plain.options.consumer_secret,
+        "url": "http://x",
+        "consumer_key": plain.options.consumer_key,
+        "consumer_secret": plain.options.consumer_secret,
     }
 
 
@@ -171,9 +183,13 @@ def test_search_finds_transaction_ids_under_hpos_only(version: str, total: int) 
 ITEM = {"tracking_provider": "Hermes", "tracking_number": "H 1", "date_shipped": "2026-11-22"}
 
 
-@pytest.mark.parametrize(("kind", "namespace"), [
-    ("shipment-tracking", "wc-shipment-tracking/v3"), ("ast", "wc-ast/v3"),
-])
+@pytest.mark.parametrize(
+    ("kind", "namespace"),
+    [
+        ("shipment-tracking", "wc-shipment-tracking/v3"),
+        ("ast", "wc-ast/v3"),
+    ],
+)
 def test_tracking_entries_are_kept_by_the_plugin_that_is_there(kind: str, namespace: str) -> None:
     shop = recorded_shop(tracking=kind)
     order = shop.insert_order(line_items=[{"product_id": 12}])["id"]

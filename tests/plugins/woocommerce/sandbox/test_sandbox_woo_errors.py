@@ -53,7 +53,9 @@ CREDENTIALS: dict[str, Callable[[WooSandbox], Any]] = {
     "wrong consumer secret over https": lambda shop: httpx.BasicAuth(shop.options.consumer_key, "cs_wrong"),
 }
 FILLED = {
-    "PHP warning printed before the JSON": 513, "BOM before the JSON": 513, "page beyond the end (products)": 0,
+    "PHP warning printed before the JSON": 513,
+    "BOM before the JSON": 513,
+    "page beyond the end (products)": 0,
 }
 
 

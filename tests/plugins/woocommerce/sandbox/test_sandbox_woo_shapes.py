@@ -105,23 +105,29 @@ def test_a_simple_product_is_the_recorded_one(api: httpx.Client, twin: WooSandbo
 
 
 @pytest.mark.usefixtures("order")
-@pytest.mark.parametrize(("path", "name"), [
-    ("products/220", "product-variable"),
-    ("products/220/variations/341", "variation"),
-    ("products?sku=VAR-0011-M-R", "variation-through-sku-search"),
-])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("products/220", "product-variable"),
+        ("products/220/variations/341", "variation"),
+        ("products?sku=VAR-0011-M-R", "variation-through-sku-search"),
+    ],
+)
 def test_variable_products_and_variations_are_the_recorded_ones(
     path: str, name: str, api: httpx.Client, twin: WooSandbox
 ) -> None:
     same(api.get(path).json(), name, twin)
 
 
-@pytest.mark.parametrize(("path", "name"), [
-    ("settings/tax", "settings-tax"),
-    ("taxes", "taxes"),
-    ("data/currencies/current", "currency-current"),
-    ("orders/statuses", "orders-statuses"),
-])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("settings/tax", "settings-tax"),
+        ("taxes", "taxes"),
+        ("data/currencies/current", "currency-current"),
+        ("orders/statuses", "orders-statuses"),
+    ],
+)
 def test_what_the_shop_says_about_itself_is_as_recorded(
     path: str, name: str, api: httpx.Client, twin: WooSandbox
 ) -> None:
@@ -155,7 +161,8 @@ def test_a_page_in_the_middle_has_the_recorded_headers(twin: WooSandbox) -> None
 def test_fulfillments_have_the_recorded_shape_and_flags(api: httpx.Client, order: dict[str, Any]) -> None:
     meta = [
         {"key": "_items", "value": [{"item_id": order["line_items"][0]["id"], "qty": 1}]},
-        {"key": "_tracking_number", "value": "00340434161094000000"}, {"key": "_shipment_provider", "value": "dhl"},
+        {"key": "_tracking_number", "value": "00340434161094000000"},
+        {"key": "_shipment_provider", "value": "dhl"},
         {"key": "_tracking_url", "value": "https://example.com/t/00340434161094000000"},
     ]
     made = api.post("orders/1148/fulfillments", json={"status": "fulfilled", "is_fulfilled": True, "meta_data": meta})
@@ -213,8 +220,10 @@ def test_recorded_signatures_cover_the_raw_body(name: str) -> None:
 def test_the_shop_writes_json_byte_for_byte_as_php_does(api: httpx.Client, order: dict[str, Any]) -> None:
     raw = api.get("orders/1148").content.decode()
     for part in (
-        '"first_name":"J\\u00f6rg","last_name":"O\'Neil-\\u0160imek"', '"currency_symbol":"\\u20ac"',
-        '"price":20.987539', "\\/wp-json\\/wc\\/v3\\/orders\\/1148",
+        '"first_name":"J\\u00f6rg","last_name":"O\'Neil-\\u0160imek"',
+        '"currency_symbol":"\\u20ac"',
+        '"price":20.987539',
+        "\\/wp-json\\/wc\\/v3\\/orders\\/1148",
     ):
         assert part in raw
 

@@ -35,10 +35,17 @@ def key_set(api: httpx.Client, start: datetime) -> set[int]:
     seen: dict[int, str] = {}
     mark = start
     while True:
-        rows = api.get("orders", params={
-            "orderby": "modified", "order": "asc", "per_page": 10, "dates_are_gmt": "true",
-            "modified_after": naive(mark - timedelta(seconds=1)), "_fields": "id,date_modified_gmt",
-        }).json()
+        rows = api.get(
+            "orders",
+            params={
+                "orderby": "modified",
+                "order": "asc",
+                "per_page": 10,
+                "dates_are_gmt": "true",
+                "modified_after": naive(mark - timedelta(seconds=1)),
+                "_fields": "id,date_modified_gmt",
+            },
+        ).json()
         seen |= {row["id"]: row["date_modified_gmt"] for row in rows}
         if len(rows) < 10:
             return set(seen)
@@ -105,14 +112,17 @@ def test_trap_2_a_bulk_edit_gives_many_orders_one_second(filled: WooSandbox) -> 
     assert len(stamps) == 1
 
 
-@pytest.mark.parametrize(("suffix", "flag", "zone", "found"), [
-    ("", True, "Europe/Berlin", 50),
-    ("Z", False, "Europe/Berlin", 50),
-    ("Z", True, "Europe/Berlin", 0),
-    ("Z", True, "UTC", 50),
-    ("", False, "Europe/Berlin", 50),
-    ("", False, "America/New_York", 0),
-])
+@pytest.mark.parametrize(
+    ("suffix", "flag", "zone", "found"),
+    [
+        ("", True, "Europe/Berlin", 50),
+        ("Z", False, "Europe/Berlin", 50),
+        ("Z", True, "Europe/Berlin", 0),
+        ("Z", True, "UTC", 50),
+        ("", False, "Europe/Berlin", 50),
+        ("", False, "America/New_York", 0),
+    ],
+)
 def test_trap_3_z_together_with_dates_are_gmt_shifts_by_the_offset(
     suffix: str, flag: bool, zone: str, found: int, shop_clock: FrozenClock
 ) -> None:
@@ -124,9 +134,13 @@ def test_trap_3_z_together_with_dates_are_gmt_shifts_by_the_offset(
     assert int(answer.headers["x-wp-total"]) == found
 
 
-@pytest.mark.parametrize(("moment", "local"), [
-    ("2026-07-01T12:00:00", "2026-07-01T14:00:00"), ("2026-12-01T12:00:00", "2026-12-01T13:00:00"),
-])
+@pytest.mark.parametrize(
+    ("moment", "local"),
+    [
+        ("2026-07-01T12:00:00", "2026-07-01T14:00:00"),
+        ("2026-12-01T12:00:00", "2026-12-01T13:00:00"),
+    ],
+)
 def test_trap_3_local_times_follow_summer_time(moment: str, local: str) -> None:
     shop = recorded_shop(clock=FrozenClock(datetime.fromisoformat(moment).replace(tzinfo=UTC)))
     order = shop.insert_order(line_items=LINES)
@@ -141,14 +155,17 @@ def test_trap_4_a_prefixed_status_is_refused_alone_and_taken_in_a_batch(api: htt
     assert batch.json()["update"][0]["status"] == "completed"
 
 
-@pytest.mark.parametrize(("sent", "stored"), [
-    ({"regular_price": "12,50"}, {"regular_price": "1250"}),
-    ({"regular_price": "abc"}, {"regular_price": "", "price": ""}),
-    ({"regular_price": "12.999"}, {"regular_price": "12.999"}),
-    ({"regular_price": "10.00", "sale_price": "12.00"}, {"sale_price": "", "on_sale": False}),
-    ({"regular_price": "10.00", "sale_price": "8.00"}, {"sale_price": "8.00", "price": "8.00", "on_sale": True}),
-    ({"regular_price": "10.00", "sale_price": ""}, {"sale_price": "", "price": "10.00"}),
-])
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ({"regular_price": "12,50"}, {"regular_price": "1250"}),
+        ({"regular_price": "abc"}, {"regular_price": "", "price": ""}),
+        ({"regular_price": "12.999"}, {"regular_price": "12.999"}),
+        ({"regular_price": "10.00", "sale_price": "12.00"}, {"sale_price": "", "on_sale": False}),
+        ({"regular_price": "10.00", "sale_price": "8.00"}, {"sale_price": "8.00", "price": "8.00", "on_sale": True}),
+        ({"regular_price": "10.00", "sale_price": ""}, {"sale_price": "", "price": "10.00"}),
+    ],
+)
 def test_trap_5_prices_are_stored_with_a_200_whatever_they_were(
     sent: dict[str, str], stored: dict[str, Any], api: httpx.Client
 ) -> None:
@@ -218,7 +235,9 @@ def test_trap_8_a_bad_coupon_leaves_a_draft_that_any_does_not_list(api: httpx.Cl
 def test_trap_10_the_same_401_for_four_different_causes() -> None:
     answers = []
     for options, auth in (
-        ({}, None), ({}, httpx.BasicAuth("ck_nobody", "cs_x")), ({"https": False}, "own"),
+        ({}, None),
+        ({}, httpx.BasicAuth("ck_nobody", "cs_x")),
+        ({"https": False}, "own"),
         ({"strip_authorization": True}, "own"),
     ):
         shop = recorded_shop(**options)
@@ -270,13 +289,17 @@ def bumped(twin: WooSandbox, api: httpx.Client, clock: FrozenClock, act: Any) ->
     return bool(api.get("orders/1148").json()["date_modified_gmt"] != before)
 
 
-@pytest.mark.parametrize(("act", "moves"), [
-    (lambda api: api.put("orders/1148", json={}), True),
-    (lambda api: api.put("orders/1148", json={"meta_data": [{"key": "k", "value": 1}]}), True),
-    (lambda api: api.post("orders/1148/refunds", json={"amount": "1.00", "api_refund": False}), True),
-    (lambda api: api.delete("orders/1148"), True),
-    (lambda api: api.post("orders/1148/notes", json={"note": "Packed"}), False),
-], ids=["empty put", "meta", "refund", "trash", "note"])
+@pytest.mark.parametrize(
+    ("act", "moves"),
+    [
+        (lambda api: api.put("orders/1148", json={}), True),
+        (lambda api: api.put("orders/1148", json={"meta_data": [{"key": "k", "value": 1}]}), True),
+        (lambda api: api.post("orders/1148/refunds", json={"amount": "1.00", "api_refund": False}), True),
+        (lambda api: api.delete("orders/1148"), True),
+        (lambda api: api.post("orders/1148/notes", json={"note": "Packed"}), False),
+    ],
+    ids=["empty put", "meta", "refund", "trash", "note"],
+)
 def test_what_bumps_the_modification_time_of_an_order(
     act: Any, moves: bool, twin: WooSandbox, api: httpx.Client, shop_clock: FrozenClock
 ) -> None:
@@ -294,11 +317,19 @@ def test_deleting_a_refund_does_not_bump_the_order(
     assert api.get("orders/1148").json()["refunds"] == []
 
 
-@pytest.mark.parametrize(("statuses", "stock"), [
-    (["processing"], 99), (["on-hold"], 99), (["completed"], 99), (["pending"], 100),
-    (["processing", "cancelled"], 100), (["processing", "failed"], 100),
-    (["processing", "cancelled", "on-hold"], 99), (["processing", "refunded"], 99),
-])
+@pytest.mark.parametrize(
+    ("statuses", "stock"),
+    [
+        (["processing"], 99),
+        (["on-hold"], 99),
+        (["completed"], 99),
+        (["pending"], 100),
+        (["processing", "cancelled"], 100),
+        (["processing", "failed"], 100),
+        (["processing", "cancelled", "on-hold"], 99),
+        (["processing", "refunded"], 99),
+    ],
+)
 def test_stock_follows_the_status(statuses: list[str], stock: int, api: httpx.Client) -> None:
     api.post("orders", json={"status": statuses[0], "line_items": LINES})
     for status in statuses[1:]:

@@ -108,12 +108,16 @@ def test_binning_tells_deleted_with_the_identifier_alone(hooked: WooSandbox, rec
     ]
 
 
-@pytest.mark.parametrize("act", [
-    lambda api: api.delete("orders/1148", params={"force": "true"}),
-    lambda api: api.put("orders/1149", json={"status": "processing"}),
-    lambda api: api.delete("orders/1148/refunds/1150", params={"force": "true"}),
-    lambda api: api.post("orders/1148/notes", json={"note": "Packed"}),
-], ids=["permanent deletion", "restoring by PUT", "deleting a refund", "a note"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda api: api.delete("orders/1148", params={"force": "true"}),
+        lambda api: api.put("orders/1149", json={"status": "processing"}),
+        lambda api: api.delete("orders/1148/refunds/1150", params={"force": "true"}),
+        lambda api: api.post("orders/1148/notes", json={"note": "Packed"}),
+    ],
+    ids=["permanent deletion", "restoring by PUT", "deleting a refund", "a note"],
+)
 def test_some_things_tell_nobody(act: Any, hooked: WooSandbox, receiver: Receiver) -> None:
     with hooked.shop.silence():
         hooked.insert_order(line_items=LINES, status="pending")
@@ -201,12 +205,16 @@ def test_the_secret_is_entity_decoded_before_it_signs(twin: WooSandbox, receiver
     assert got.headers["x-wc-webhook-signature"] == signed(got.body, "a&b")
 
 
-@pytest.mark.parametrize(("kind", "check"), [
-    ("rights", lambda got: [each.json["code"] for each in got] == ["woocommerce_rest_cannot_view"]),
-    ("stuck", lambda got: got == []),
-    ("duplicate", lambda got: len(got) == 2 and got[0].body == got[1].body),
-    ("forged", lambda got: got[0].headers["x-wc-webhook-signature"] != signed(got[0].body, SECRET)),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        ("rights", lambda got: [each.json["code"] for each in got] == ["woocommerce_rest_cannot_view"]),
+        ("stuck", lambda got: got == []),
+        ("duplicate", lambda got: len(got) == 2 and got[0].body == got[1].body),
+        ("forged", lambda got: got[0].headers["x-wc-webhook-signature"] != signed(got[0].body, SECRET)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_deliveries_can_be_broken(kind: str, check: Any, twin: WooSandbox, receiver: Receiver) -> None:
     subscribe(twin, receiver, "order.created")
     twin.break_webhooks(kind)
@@ -265,11 +273,14 @@ def test_a_receiver_may_ask_the_shop_while_it_is_told(hooked: WooSandbox, receiv
     assert len(receiver.deliveries) == 2
 
 
-@pytest.mark.parametrize(("body", "code"), [
-    ({"topic": "order.nonsense", "delivery_url": "https://x.example"}, "woocommerce_rest_webhook_invalid_topic"),
-    ({"topic": "order.created", "delivery_url": "ftp://x"}, "woocommerce_rest_webhook_invalid_delivery_url"),
-    ({"topic": "order.created"}, "rest_missing_callback_param"),
-])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"topic": "order.nonsense", "delivery_url": "https://x.example"}, "woocommerce_rest_webhook_invalid_topic"),
+        ({"topic": "order.created", "delivery_url": "ftp://x"}, "woocommerce_rest_webhook_invalid_delivery_url"),
+        ({"topic": "order.created"}, "rest_missing_callback_param"),
+    ],
+)
 def test_bad_subscriptions_are_refused(body: dict[str, str], code: str, api: httpx.Client) -> None:
     answer = api.post("webhooks", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, code)

@@ -116,9 +116,10 @@ def connected(sandbox: WooSandbox, **client: Any) -> Iterator[httpx.Client]:
     """A client logged in with Basic; ``client.base_url`` ends in ``/wp-json/wc/v3/``."""
     options = sandbox.options
     auth = client.pop("auth", httpx.BasicAuth(options.consumer_key, options.consumer_secret))
-    with serving(sandbox) as home, httpx.Client(
-        base_url=f"{home}/wp-json/wc/v3/", auth=auth, timeout=10, verify=TLS, **client
-    ) as made:
+    with (
+        serving(sandbox) as home,
+        httpx.Client(base_url=f"{home}/wp-json/wc/v3/", auth=auth, timeout=10, verify=TLS, **client) as made,
+    ):
         yield made
 
 
@@ -130,10 +131,19 @@ def recorded_shop(**options: Any) -> WooSandbox:
     books, shirts = ({"id": key, "name": name, "slug": name.lower()} for key, name in ((18, "Books"), (16, "Shirts")))
 
     def simple(key: int, number: int, price: str, **fields: Any) -> None:
-        products.add(shop, {
-            "name": f"Simple product {number}", "sku": f"SIM-{number:04d}", "regular_price": price,
-            "manage_stock": True, "stock_quantity": 100, "categories": [books], **fields,
-        }, product_id=key)
+        products.add(
+            shop,
+            {
+                "name": f"Simple product {number}",
+                "sku": f"SIM-{number:04d}",
+                "regular_price": price,
+                "manage_stock": True,
+                "stock_quantity": 100,
+                "categories": [books],
+                **fields,
+            },
+            product_id=key,
+        )
 
     with shop.at(datetime(2026, 11, 22, 3, 43, 0, tzinfo=UTC)):
         simple(10, 1, "19.95")
@@ -145,19 +155,34 @@ def recorded_shop(**options: Any) -> WooSandbox:
     with shop.at(datetime(2026, 11, 22, 3, 43, 7, tzinfo=UTC)):
         for key in (51, 66, 69, 81, 84):
             simple(key, key, "5.00", categories=[shirts])
-        products.add(shop, {
-            "type": "variable", "name": "Variable product 11", "sku": "VAR-0011", "categories": [shirts],
-            "attributes": [
-                {"name": "Size", "options": ["S", "M", "L"], **both},
-                {"name": "Color", "options": ["Red", "Blue"], **both},
-            ],
-        }, product_id=220)
+        products.add(
+            shop,
+            {
+                "type": "variable",
+                "name": "Variable product 11",
+                "sku": "VAR-0011",
+                "categories": [shirts],
+                "attributes": [
+                    {"name": "Size", "options": ["S", "M", "L"], **both},
+                    {"name": "Color", "options": ["Red", "Blue"], **both},
+                ],
+            },
+            product_id=220,
+        )
     with shop.at(datetime(2026, 11, 22, 3, 43, 12, tzinfo=UTC)):
         for key, size, price in ((340, "S", "18.01"), (341, "M", "33.33"), (342, "L", "39.57")):
-            products.add(shop, {
-                "sku": f"VAR-0011-{size}-R", "regular_price": price, "manage_stock": True, "stock_quantity": 50,
-                "attributes": [{"name": "Size", "option": size}, {"name": "Color", "option": "Red"}],
-            }, parent_id=220, product_id=key)
+            products.add(
+                shop,
+                {
+                    "sku": f"VAR-0011-{size}-R",
+                    "regular_price": price,
+                    "manage_stock": True,
+                    "stock_quantity": 50,
+                    "attributes": [{"name": "Size", "option": size}, {"name": "Color", "option": "Red"}],
+                },
+                parent_id=220,
+                product_id=key,
+            )
     shop.claim("post", 1147)
     return sandbox
 
@@ -170,9 +195,14 @@ def recorded_order_body() -> dict[str, Any]:
         **{name: made[name] for name in ("transaction_id", "customer_note")},
         "set_paid": True,
         "line_items": [
-            {"product_id": 14, "quantity": 3}, {"product_id": 12, "quantity": 1},
-            {"product_id": 220, "variation_id": 341, "quantity": 2,
-             "meta_data": [{"key": "Engraving", "value": "Für Zoë ♥"}]},
+            {"product_id": 14, "quantity": 3},
+            {"product_id": 12, "quantity": 1},
+            {
+                "product_id": 220,
+                "variation_id": 341,
+                "quantity": 2,
+                "meta_data": [{"key": "Engraving", "value": "Für Zoë ♥"}],
+            },
         ],
         "shipping_lines": [{"method_id": "flat_rate", "method_title": "DHL Paket", "total": "4.12"}],
         "fee_lines": [{"name": "Gift wrap", "total": "2.00"}],
@@ -226,8 +256,10 @@ class OAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         protocol = {
-            "oauth_consumer_key": self.key, "oauth_timestamp": str(self.now),
-            "oauth_nonce": self.nonce or secrets.token_hex(8), "oauth_signature_method": self.method,
+            "oauth_consumer_key": self.key,
+            "oauth_timestamp": str(self.now),
+            "oauth_nonce": self.nonce or secrets.token_hex(8),
+            "oauth_signature_method": self.method,
             "oauth_version": "1.0",
         }
         parts = urlsplit(str(request.url))

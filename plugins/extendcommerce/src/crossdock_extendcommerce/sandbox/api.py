@@ -29,8 +29,11 @@ _PRICE_NUMBERS_MAX = 10
 _COUNTRIES = {"SE": "Sverige", "DK": "Danmark", "NO": "Norge", "FI": "Finland", "DE": "Tyskland", "NL": "Nederländerna"}
 _CURRENCIES = {"SEK": "Svensk krona", "DKK": "Dansk krona", "NOK": "Norsk krona", "EUR": "Euro"}
 _NAMES = {
-    "CustomerOrders": "customer order", "Products": "product", "Customers": "customer",
-    "PurchaseOrders": "purchase order", "ReturnOrders": "return order",
+    "CustomerOrders": "customer order",
+    "Products": "product",
+    "Customers": "customer",
+    "PurchaseOrders": "purchase order",
+    "ReturnOrders": "return order",
 }
 
 
@@ -67,7 +70,7 @@ class Api:
         twin, path = self._twin, request.scope.get("raw_path") or request.url.path.encode()
         prefix = f"{twin.prefix}/v1_0/".encode()
         client, resource, *rest = [
-            unquote_to_bytes(part).decode(errors="replace") for part in path[len(prefix):].split(b"/")
+            unquote_to_bytes(part).decode(errors="replace") for part in path[len(prefix) :].split(b"/")
         ] + ["", ""]
         key = "/".join(rest[:-2]) if len(rest) > 2 else ""
         group, method = self._methods.get((request.method, resource, bool(key)), ("none", None))
@@ -103,17 +106,17 @@ class Api:
             ("GET", "CustomerOrders", False): ("standard", self._orders),
             ("GET", "CustomerOrders", True): ("standard", lambda call: self._order(self._twin.book.get(call.key))),
             ("POST", "CustomerOrders", False): (
-                "standard", lambda call: self._order(self._twin.book.create(call.body))
+                "standard",
+                lambda call: self._order(self._twin.book.create(call.body)),
             ),
             ("PUT", "CustomerOrders", True): ("standard", self._update_order),
             ("DELETE", "CustomerOrders", True): ("standard", self._delete_order),
             ("POST", "CustomerOrderATP", False): (
-                "low", lambda call: self._order(self._twin.book.available_to_promise(call.body))
+                "low",
+                lambda call: self._order(self._twin.book.available_to_promise(call.body)),
             ),
             ("GET", "Products", False): ("standard", self._products),
-            ("GET", "Products", True): (
-                "standard", lambda call: self._added(self._twin.catalogue.detail(call.key))
-            ),
+            ("GET", "Products", True): ("standard", lambda call: self._added(self._twin.catalogue.detail(call.key))),
             ("POST", "Products", False): ("standard", lambda call: self._save_product(call, new=True)),
             ("PUT", "Products", False): ("standard", lambda call: self._save_product(call, new=False)),
             ("PUT", "Products", True): ("standard", lambda call: self._save_product(call, new=False)),
@@ -135,7 +138,8 @@ class Api:
             ),
             ("GET", "PurchaseOrders", True): ("standard", lambda call: self._twin.inbounds.purchase(call.key)),
             ("POST", "PurchaseOrders", False): (
-                "standard", lambda call: self._twin.inbounds.create_purchase(call.body)
+                "standard",
+                lambda call: self._twin.inbounds.create_purchase(call.body),
             ),
             ("PUT", "PurchaseOrders", True): ("standard", self._update_purchase),
             ("GET", "ReturnOrders", False): (
@@ -168,9 +172,7 @@ class Api:
         return _success("Order deleted")
 
     def _products(self, call: Call) -> list[JsonObject]:
-        rows = self._twin.catalogue.search(
-            call.query, _date(call, "modifieddatefrom"), _date(call, "modifieddateto")
-        )
+        rows = self._twin.catalogue.search(call.query, _date(call, "modifieddatefrom"), _date(call, "modifieddateto"))
         return self._offset(rows, call, lambda row: self._twin.catalogue.list_row(*row))
 
     def _save_product(self, call: Call, *, new: bool) -> JsonObject:
@@ -185,7 +187,8 @@ class Api:
     def _availability(self, call: Call) -> JsonObject:
         stock = self._twin.stock
         rows = stock.rows(
-            call.query.get("productnumber") or None, call.query.get("warehouse") or None,
+            call.query.get("productnumber") or None,
+            call.query.get("warehouse") or None,
             _date(call, "modifieddatefrom"),
         )
         return self._numbered(rows, call, "productAvailabilityList", stock.availability)
@@ -235,7 +238,7 @@ class Api:
     def _offset(self, rows: Sequence[T], call: Call, row: Callable[[T], JsonObject]) -> list[JsonObject]:
         """The bare-array style: pageOffset counts pages from 0, and a page past the end is a 400."""
         size, page = _whole(call, "pagecount", 100, least=1), _whole(call, "pageoffset", 0, least=0)
-        chosen = rows[page * size:(page + 1) * size]
+        chosen = rows[page * size : (page + 1) * size]
         if page and not chosen and self._past_end == "error":
             raise Refusal("The requested page does not exist.")
         return [row(each) for each in chosen]
@@ -247,7 +250,7 @@ class Api:
         if page > max(1, pages):
             raise Refusal("The requested page does not exist.")
         return {
-            name: [self._added(row(each)) for each in rows[(page - 1) * size:page * size]],
+            name: [self._added(row(each)) for each in rows[(page - 1) * size : page * size]],
             "paginationInfo": {
                 "currentPage": page,
                 "totalPages": pages,

@@ -266,13 +266,15 @@ def _price_row(product: Product, quantity: int, discount: Decimal) -> JsonObject
 def _suppliers(product: Product) -> list[JsonObject]:
     if product.supplier_agreement is None:
         return []
-    return [{
-        "supplierAgreement": "Demo Supply",
-        "supplierAgreementNumber": product.supplier_agreement,
-        "supplierProductNumber": product.number,
-        "supplierProductName": product.name,
-        "price": float(product.cost),
-        "vatPercent": 0.0,
-        "supplierCurrency": product.currency,
-        "manufacturingLeadTimeHour": 120.0,
-    }]
+    return [
+        {
+            "supplierAgreement": "Demo Supply",
+            "supplierAgreementNumber": product.supplier_agreement,
+            "supplierProductNumber": product.number,
+            "supplierProductName": product.name,
+            "price": float(product.cost),
+            "vatPercent": 0.0,
+            "supplierCurrency": product.currency,
+            "manufacturingLeadTimeHour": 120.0,
+        }
+    ]

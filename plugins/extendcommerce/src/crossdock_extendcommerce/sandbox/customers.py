@@ -29,10 +29,26 @@ TEMPLATES: Mapping[str, JsonObject] = {
 }
 _EMPTY: JsonObject = dict.fromkeys(
     [
-        "customerNumber", "postTemplate", "name", "lastName", "organizationNumber", "vatNumber", "vatRegistered",
-        "invoiceEmail", "orderConfirmationEmail", "deliveryNoteEmail", "adviceToPhone", "phone", "homepage",
-        "alfaSearch", "changeDate", "customerFinancialSettings", "customerClassification",
-        "customerLogisticsSettings", "customerInvoiceAddress", "customerDeliveryAddress",
+        "customerNumber",
+        "postTemplate",
+        "name",
+        "lastName",
+        "organizationNumber",
+        "vatNumber",
+        "vatRegistered",
+        "invoiceEmail",
+        "orderConfirmationEmail",
+        "deliveryNoteEmail",
+        "adviceToPhone",
+        "phone",
+        "homepage",
+        "alfaSearch",
+        "changeDate",
+        "customerFinancialSettings",
+        "customerClassification",
+        "customerLogisticsSettings",
+        "customerInvoiceAddress",
+        "customerDeliveryAddress",
     ]
 )
 _LISTS = ("customerAdditionalDeliveryAddresses", "customerGroups", "customerContacts", "customerUsers")
@@ -88,7 +104,8 @@ class Customers:
             "invoiceEmail": "faktura@kund.example",
             "phone": "+46360000000",
             "customerLogisticsSettings": {
-                "customerFreightAgreement": "standard", "defaultPartialDelivery": partial_delivery
+                "customerFreightAgreement": "standard",
+                "defaultPartialDelivery": partial_delivery,
             },
             "customerInvoiceAddress": {"name": name or f"Kund {number}", "address": place},
             "customerDeliveryAddress": {"address": place},

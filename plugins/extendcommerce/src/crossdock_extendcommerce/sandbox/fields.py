@@ -63,15 +63,37 @@ ROW: JsonObject = _plain(
 
 ORDER_STATUSES = frozenset(
     [
-        "Created", "Incoming", "IncomingWithErrors", "Reserved", "Terminated", "Annulled", "OnHoldPayment",
-        "OnHoldManual", "Pause", "PendingForReview", "Subscription", "Draft", "DraftAllocation",
+        "Created",
+        "Incoming",
+        "IncomingWithErrors",
+        "Reserved",
+        "Terminated",
+        "Annulled",
+        "OnHoldPayment",
+        "OnHoldManual",
+        "Pause",
+        "PendingForReview",
+        "Subscription",
+        "Draft",
+        "DraftAllocation",
         "PartiallyDelivered",
     ]
 )
 SUPPLY_MODES = frozenset(
     [
-        "Warehouse", "DirectDelivery", "FlowLogic", "FlowLogicDist", "Service", "WarehouseService", "Package",
-        "Freight", "Discount", "PaymentPenalty", "PaymentDiscrepancy", "Round", "BillOfMaterials",
+        "Warehouse",
+        "DirectDelivery",
+        "FlowLogic",
+        "FlowLogicDist",
+        "Service",
+        "WarehouseService",
+        "Package",
+        "Freight",
+        "Discount",
+        "PaymentPenalty",
+        "PaymentDiscrepancy",
+        "Round",
+        "BillOfMaterials",
     ]
 )
 GOODS = frozenset(["Warehouse", "DirectDelivery", "FlowLogic", "FlowLogicDist", "Package", "BillOfMaterials"])
@@ -80,17 +102,48 @@ STOCKED = GOODS - {"DirectDelivery", "BillOfMaterials"}
 _HEADER_ENUMS: Mapping[str, frozenset[str]] = {
     "orderType": frozenset(
         [
-            "Normal", "QuickOrder", "Express", "ServiceOrderExpress", "WarehouseTransferOrder",
-            "ServiceOrderNormal", "ServiceOrderPickup", "RMAOrder", "ReplacementOrder", "CDDestination",
-            "Subscription", "SeasonOrder", "WebshopOrder", "AgreedOrder", "GiftshopOrder",
+            "Normal",
+            "QuickOrder",
+            "Express",
+            "ServiceOrderExpress",
+            "WarehouseTransferOrder",
+            "ServiceOrderNormal",
+            "ServiceOrderPickup",
+            "RMAOrder",
+            "ReplacementOrder",
+            "CDDestination",
+            "Subscription",
+            "SeasonOrder",
+            "WebshopOrder",
+            "AgreedOrder",
+            "GiftshopOrder",
         ]
     ),
     "paymentType": frozenset(
         [
-            "Billing", "Autogiro", "AdvancePayment", "Factoring", "CashPayment", "LastSchrift", "CreditCard",
-            "ManualOnHold", "FaktureraMig", "CashOnDelivery", "Mobile", "GiftCard", "PaypalPrepaid",
-            "KlarnaPrepaid", "CDONPrepaid", "BonusPoints", "FruugoPrepaid", "FnacPrepaid", "ReplacementOrder",
-            "WalleyPrepaid", "FyndiqPrepaid", "DartyPrepaid", "ShopifyPrepaid",
+            "Billing",
+            "Autogiro",
+            "AdvancePayment",
+            "Factoring",
+            "CashPayment",
+            "LastSchrift",
+            "CreditCard",
+            "ManualOnHold",
+            "FaktureraMig",
+            "CashOnDelivery",
+            "Mobile",
+            "GiftCard",
+            "PaypalPrepaid",
+            "KlarnaPrepaid",
+            "CDONPrepaid",
+            "BonusPoints",
+            "FruugoPrepaid",
+            "FnacPrepaid",
+            "ReplacementOrder",
+            "WalleyPrepaid",
+            "FyndiqPrepaid",
+            "DartyPrepaid",
+            "ShopifyPrepaid",
         ]
     ),
     "orderDeliveryUpdateMailType": frozenset(("Internal", "Customer", "NoMail")),

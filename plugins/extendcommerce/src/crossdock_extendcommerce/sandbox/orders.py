@@ -44,8 +44,15 @@ class OrderBook:
     """All orders, by number and by the caller's own number."""
 
     def __init__(
-        self, clock: Clock, stock: Stock, catalogue: Catalogue, customers: Customers, emit: Emit,
-        *, partial_delivery: bool = True, first_number: int = 7004512,
+        self,
+        clock: Clock,
+        stock: Stock,
+        catalogue: Catalogue,
+        customers: Customers,
+        emit: Emit,
+        *,
+        partial_delivery: bool = True,
+        first_number: int = 7004512,
     ) -> None:
         self.orders: dict[str, Order] = {}
         self._by_external: dict[str, list[Order]] = {}
@@ -223,7 +230,8 @@ class OrderBook:
         asked = body_date(header["askedDeliveryDate"]) if header.get("askedDeliveryDate") else now + timedelta(days=1)
         ordered = body_date(header["orderDate"]) if header.get("orderDate") else now
         header["partialDelivery"] = next(
-            each for each in (header.get("partialDelivery"), customer.partial_delivery, self._partial_delivery)
+            each
+            for each in (header.get("partialDelivery"), customer.partial_delivery, self._partial_delivery)
             if each is not None
         )
         header["deliveryAddress"] = header.get("deliveryAddress") or _delivery_address(customer)
@@ -280,15 +288,17 @@ class OrderBook:
         stated = number(given.get("unitPrice"))  # taken exactly as the caller states it
         listed = number(given.get("listPrice"))
         percent = number(given.get("vatPercent"))
-        return sales_data({
-            "quantity": amount,
-            "unit": given["unit"],
-            "unitPrice": product.unit_price(amount, customer.discount) if stated is None else stated,
-            "vatPercent": product.vat_percent if percent is None else percent,
-            "currency": given.get("currency") or product.currency,
-            "unitExplicitCost": number(given.get("unitExplicitCost")),
-            "listPrice": product.price if listed is None else listed,
-        })
+        return sales_data(
+            {
+                "quantity": amount,
+                "unit": given["unit"],
+                "unitPrice": product.unit_price(amount, customer.discount) if stated is None else stated,
+                "vatPercent": product.vat_percent if percent is None else percent,
+                "currency": given.get("currency") or product.currency,
+                "unitExplicitCost": number(given.get("unitExplicitCost")),
+                "listPrice": product.price if listed is None else listed,
+            }
+        )
 
     def _change_row(
         self, rows: list[JsonObject], given: JsonObject, order: Order, asked: datetime, customer: Customer
@@ -332,8 +342,15 @@ class OrderBook:
 
 
 _FILTERS = (
-    "customernumber", "deliverycountrycode", "productnumber", "productname", "supplymode", "warehouse",
-    "shippingnumber", "customername", "invoicenumber",
+    "customernumber",
+    "deliverycountrycode",
+    "productnumber",
+    "productname",
+    "supplymode",
+    "warehouse",
+    "shippingnumber",
+    "customername",
+    "invoicenumber",
 )
 
 

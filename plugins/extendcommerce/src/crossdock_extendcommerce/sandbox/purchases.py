@@ -54,9 +54,7 @@ class Inbounds:
             header, warehouse = self._purchase_header(body)
             rows, missing = self._purchase_rows(body)
         name, now = f"RP-{next(self._purchase_numbers)}", self._clock.now()
-        model = {
-            "header": header | {"purchaseNumber": name, "status": "Ordered"}, "rows": rows, "shipments": []
-        }
+        model = {"header": header | {"purchaseNumber": name, "status": "Ordered"}, "rows": rows, "shipments": []}
         self.purchases[name] = Inbound(name, model, warehouse, now, now, missing)
         self._expect()
         return model
@@ -92,10 +90,19 @@ class Inbounds:
         The change-date filter looks at whole days only (quirk 3): a changeDateTo of today leaves out today.
         """
         since, until = _midnight(query.get("changedatefrom")), _midnight(query.get("changedateto"))
-        found = _filtered(self.purchases, query, {"purchasenumber": "purchaseNumber", "warehouse": "warehouse",
-                          "externalordernumber": "externalOrderNumber", "supplierordernumber": "supplierOrderNumber"})
+        found = _filtered(
+            self.purchases,
+            query,
+            {
+                "purchasenumber": "purchaseNumber",
+                "warehouse": "warehouse",
+                "externalordernumber": "externalOrderNumber",
+                "supplierordernumber": "supplierOrderNumber",
+            },
+        )
         return [
-            each.model for each in found
+            each.model
+            for each in found
             if (since is None or each.changed >= since) and (until is None or each.changed <= until)
         ]
 
@@ -134,8 +141,14 @@ class Inbounds:
             warehouse = self._stock.check_warehouse(given.get("warehouse") or self._stock.default_warehouse)
             rows = self._return_rows(action, body)
         name, now = f"R-{next(self._return_numbers)}", self._clock.now()
-        header = {**given, "returnNumber": name, "warehouse": warehouse, "status": "Ordered",
-                  "referenceOrderNumber": action.get("orderNumber"), "createDate": wire_date(now, name)}
+        header = {
+            **given,
+            "returnNumber": name,
+            "warehouse": warehouse,
+            "status": "Ordered",
+            "referenceOrderNumber": action.get("orderNumber"),
+            "createDate": wire_date(now, name),
+        }
         model = {"createAction": action, "header": header, "rows": rows}
         missing = {
             row["position"]: (row["productNumber"], Decimal(str(row["quantity"])), now + timedelta(days=7))
@@ -153,8 +166,16 @@ class Inbounds:
 
     def find_returns(self, query: Mapping[str, str]) -> list[JsonObject]:
         """The return orders that the filters leave."""
-        found = _filtered(self.returns, query, {"returnnumber": "returnNumber", "warehouse": "warehouse",
-                          "referenceordernumber": "referenceOrderNumber", "customernumber": "customerNumber"})
+        found = _filtered(
+            self.returns,
+            query,
+            {
+                "returnnumber": "returnNumber",
+                "warehouse": "warehouse",
+                "referenceordernumber": "referenceOrderNumber",
+                "customernumber": "customerNumber",
+            },
+        )
         return [each.model for each in found]
 
     def receive_return(self, name: str) -> JsonObject:
@@ -226,13 +247,15 @@ class Inbounds:
             wanted = number(each.get("quantity")) or sold
             if wanted > sold:
                 raise Refusal(f"Row {place[0]}/{place[1]} was delivered with {sold}, not {wanted}.")
-            rows.append({
-                "position": place[0],
-                "subPosition": place[1],
-                "productNumber": shipped[place]["product"]["productNumber"],
-                "quantity": wanted,
-                "returnCode": each.get("returnCode") or action.get("returnCode"),
-            })
+            rows.append(
+                {
+                    "position": place[0],
+                    "subPosition": place[1],
+                    "productNumber": shipped[place]["product"]["productNumber"],
+                    "quantity": wanted,
+                    "returnCode": each.get("returnCode") or action.get("returnCode"),
+                }
+            )
         return rows
 
     def _receive(self, inbound: Inbound, quantities: Mapping[int, Decimal] | None) -> None:

@@ -43,11 +43,29 @@ class ExtendSandbox(Sandbox):
     name = "extendcommerce"
 
     def __init__(
-        self, *, client: str, username: str, password: str, auth_header: str, read_only: bool,
-        warehouses: Mapping[str, str] | Iterable[str], customers: Iterable[str], rate_limits: Mapping[str, int],
-        enforce_limits: bool, generous: bool, retry_after: bool, prefix: str,
-        clock: Callable[[], datetime] | None, deadlock_every: int, cookie_limit: int, page_size: int, past_end: str,
-        added_fields: bool, partial_delivery: bool, webhook_secret: str, automatic_webhooks: bool,
+        self,
+        *,
+        client: str,
+        username: str,
+        password: str,
+        auth_header: str,
+        read_only: bool,
+        warehouses: Mapping[str, str] | Iterable[str],
+        customers: Iterable[str],
+        rate_limits: Mapping[str, int],
+        enforce_limits: bool,
+        generous: bool,
+        retry_after: bool,
+        prefix: str,
+        clock: Callable[[], datetime] | None,
+        deadlock_every: int,
+        cookie_limit: int,
+        page_size: int,
+        past_end: str,
+        added_fields: bool,
+        partial_delivery: bool,
+        webhook_secret: str,
+        automatic_webhooks: bool,
     ) -> None:
         super().__init__()
         names = HEADER_NAMES if auth_header == "both" else (auth_header,)
@@ -126,12 +144,34 @@ class ExtendSandbox(Sandbox):
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Everything under ``POST /_sandbox/do/``; each is a method of this class too."""
-        return {action.__name__: action for action in (
-            self.seed_products, self.seed, self.seed_customer, self.new_product, self.edit_product, self.set_stock,
-            self.reserve, self.pick, self.pick_all, self.terminate, self.annul, self.set_status, self.receive,
-            self.receive_return, self.cancel_purchase, self.add_webhook, self.emit, self.deliver_webhooks,
-            self.repeat_webhooks, self.lose_details, self.deadlock, self.sql_timeout, self.advance,
-        )}
+        return {
+            action.__name__: action
+            for action in (
+                self.seed_products,
+                self.seed,
+                self.seed_customer,
+                self.new_product,
+                self.edit_product,
+                self.set_stock,
+                self.reserve,
+                self.pick,
+                self.pick_all,
+                self.terminate,
+                self.annul,
+                self.set_status,
+                self.receive,
+                self.receive_return,
+                self.cancel_purchase,
+                self.add_webhook,
+                self.emit,
+                self.deliver_webhooks,
+                self.repeat_webhooks,
+                self.lose_details,
+                self.deadlock,
+                self.sql_timeout,
+                self.advance,
+            )
+        }
 
     # Products, stock and customers
 
@@ -160,7 +200,11 @@ class ExtendSandbox(Sandbox):
         )
 
     def seed_customer(
-        self, number: str, name: str | None = None, country: str = "SE", partial_delivery: str = "Unknown",
+        self,
+        number: str,
+        name: str | None = None,
+        country: str = "SE",
+        partial_delivery: str = "Unknown",
         discount: str = "0",
     ) -> JsonObject:
         """A customer that has been there before; `discount` is in per cent and lowers every price."""
@@ -175,8 +219,12 @@ class ExtendSandbox(Sandbox):
             return self.catalogue.detail(number)
 
     def edit_product(
-        self, number: str, name: str | None = None, price: str | float | None = None,
-        description: str | None = None, enabled: bool | None = None,
+        self,
+        number: str,
+        name: str | None = None,
+        price: str | float | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
     ) -> JsonObject:
         """Change a product; ProductChanged is raised."""
         with self.lock:
@@ -205,8 +253,12 @@ class ExtendSandbox(Sandbox):
             return self._order(self.warehouse.reserve(order_number))
 
     def pick(
-        self, order_number: str, rows: Sequence[int] | None = None,
-        quantities: Mapping[Any, Any] | None = None, parcels: Sequence[str] | None = None, forwarder: str = "DHL",
+        self,
+        order_number: str,
+        rows: Sequence[int] | None = None,
+        quantities: Mapping[Any, Any] | None = None,
+        parcels: Sequence[str] | None = None,
+        forwarder: str = "DHL",
     ) -> JsonObject:
         """Ship everything, or these positions, or these quantities by position, in one shipment per warehouse."""
         amounts = None if quantities is None else {int(key): Decimal(str(each)) for key, each in quantities.items()}

@@ -41,7 +41,8 @@ class Warehouse:
     def open_orders(self) -> list[Order]:
         """The orders with goods to ship that nobody holds up."""
         return [
-            order for order in self._book.orders.values()
+            order
+            for order in self._book.orders.values()
             if order.status in _PICKABLE and any(is_open(row) for row in order.rows)
         ]
 
@@ -60,8 +61,12 @@ class Warehouse:
         return order
 
     def pick(
-        self, number: str, rows: Sequence[int] | None, quantities: Mapping[int, Decimal] | None,
-        parcels: Sequence[str] | None, forwarder: str,
+        self,
+        number: str,
+        rows: Sequence[int] | None,
+        quantities: Mapping[int, Decimal] | None,
+        parcels: Sequence[str] | None,
+        forwarder: str,
     ) -> Order:
         """Ship these quantities by position (or these positions, or everything) and reserve first what is not.
 
@@ -191,18 +196,20 @@ class Warehouse:
                 row["shipmentNumber"] = number
                 product = self._catalogue.get(row["product"]["productNumber"])
                 weight += quantity(row) * Decimal(str(product.weight))
-            order.shipments.append({
-                "shipmentNumber": number,
-                "shipmentReference": order.header.get("shipmentReference") or order.external,
-                "createDate": wire_date(now, number),
-                "packages": packages,
-                "numberPackages": len(packages),
-                "transportWeight": float(weight),
-                "transportVolume": 0.0,
-                "pickDate": wire_date(now),
-                "forwarder": forwarder,
-                "deliveryMethod": order.header.get("deliveryMethod"),
-            })
+            order.shipments.append(
+                {
+                    "shipmentNumber": number,
+                    "shipmentReference": order.header.get("shipmentReference") or order.external,
+                    "createDate": wire_date(now, number),
+                    "packages": packages,
+                    "numberPackages": len(packages),
+                    "transportWeight": float(weight),
+                    "transportVolume": 0.0,
+                    "pickDate": wire_date(now),
+                    "forwarder": forwarder,
+                    "deliveryMethod": order.header.get("deliveryMethod"),
+                }
+            )
 
     def _notify(self, trigger: str, order: Order, rows: Iterable[JsonObject]) -> None:
         places = dict.fromkeys(row["warehouse"] for row in rows)

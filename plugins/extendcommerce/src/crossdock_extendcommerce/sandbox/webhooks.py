@@ -19,10 +19,24 @@ from crossdock_extendcommerce.sandbox.clock import Clock
 from crossdock_extendcommerce.sandbox.fields import JsonObject
 
 TRIGGERS = (
-    "OrderPicked", "OrderReserved", "OrderCancelled", "BalanceChanged", "AvailableBalanceChanged",
-    "OrderDeliveryDataChanged", "PurchasePartiallyDelivered", "PurchaseCancelled", "PurchaseDelivered",
-    "ProductCreated", "ProductChanged", "OrderCreated", "CustomerCreated", "CustomerChanged", "OfferCreated",
-    "OfferChanged", "CustomerInvoiceCreated", "CustomerInvoiceChanged",
+    "OrderPicked",
+    "OrderReserved",
+    "OrderCancelled",
+    "BalanceChanged",
+    "AvailableBalanceChanged",
+    "OrderDeliveryDataChanged",
+    "PurchasePartiallyDelivered",
+    "PurchaseCancelled",
+    "PurchaseDelivered",
+    "ProductCreated",
+    "ProductChanged",
+    "OrderCreated",
+    "CustomerCreated",
+    "CustomerChanged",
+    "OfferCreated",
+    "OfferChanged",
+    "CustomerInvoiceCreated",
+    "CustomerInvoiceChanged",
 )
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=4))  # then it is given up
 _SECONDS_TO_ANSWER = 10.0
@@ -63,12 +77,14 @@ class Delivery:
 
     def body(self) -> bytes:
         """The bytes of this attempt; `Id` stays and `Attempt` counts up."""
-        return msgspec.json.encode({
-            "Id": self.id,
-            "Attempt": self.attempt,
-            "Properties": {"NotificationId": self.notification_id},
-            "Notifications": self.notifications,
-        })
+        return msgspec.json.encode(
+            {
+                "Id": self.id,
+                "Attempt": self.attempt,
+                "Properties": {"NotificationId": self.notification_id},
+                "Notifications": self.notifications,
+            }
+        )
 
 
 class Postman:
@@ -164,14 +180,16 @@ class Postman:
             "ms-signature": signature(body, delivery.secret or hook.secret),
         }
         status = _exchange("POST", hook.url, body, headers)[0]
-        self.sent.append({
-            "url": hook.url,
-            "id": delivery.id,
-            "attempt": delivery.attempt,
-            "status": status,
-            "actions": [each["Action"] for each in delivery.notifications],
-            "body": body.decode(),
-        })
+        self.sent.append(
+            {
+                "url": hook.url,
+                "id": delivery.id,
+                "attempt": delivery.attempt,
+                "status": status,
+                "actions": [each["Action"] for each in delivery.notifications],
+                "body": body.decode(),
+            }
+        )
         if 200 <= status < 300:
             self._done.append(delivery)
             return True

@@ -41,8 +41,8 @@ __all__ = ["Options", "WooSandbox", "create"]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _JSON = "application/json; charset=UTF-8"
 _HTML = "text/html; charset=UTF-8"
-_FRONT = b"<!DOCTYPE html>\n<html lang=\"en-US\"><head><title>Woo Test</title></head><body>Hello world!</body></html>"
-_LOST = b"<!DOCTYPE html>\n<html lang=\"en-US\"><head><title>Page not found</title></head><body>404</body></html>"
+_FRONT = b'<!DOCTYPE html>\n<html lang="en-US"><head><title>Woo Test</title></head><body>Hello world!</body></html>'
+_LOST = b'<!DOCTYPE html>\n<html lang="en-US"><head><title>Page not found</title></head><body>404</body></html>'
 _MAINTENANCE = (
     "<!DOCTYPE html>\n<html dir='ltr'>\n<head><title>Maintenance</title></head>"
     "<body>Briefly unavailable for scheduled maintenance. Check back in a minute.</body></html>"
@@ -77,7 +77,8 @@ class WooSandbox(People, Sandbox):
     def settings(self, base_url: str) -> dict[str, str]:
         """The settings of a working connection; a shop that believes in TLS is asked with Basic."""
         made = {
-            "url": f"{base_url}{self.options.subfolder}", "consumer_key": self.options.consumer_key,
+            "url": f"{base_url}{self.options.subfolder}",
+            "consumer_key": self.options.consumer_key,
             "consumer_secret": self.options.consumer_secret,
         }
         return made | {"auth": "basic"} if self.options.https else made
@@ -142,9 +143,11 @@ class WooSandbox(People, Sandbox):
             return self._api(method, path, query, params, headers, body, route.strip("/"))
         if inner.startswith("/wc-api/"):
             text = "The WooCommerce API is disabled on this site"
-            return 404, {"Content-Type": _JSON}, php_json({
-                "errors": {"code": "woocommerce_api_disabled", "message": text}
-            })
+            return (
+                404,
+                {"Content-Type": _JSON},
+                php_json({"errors": {"code": "woocommerce_api_disabled", "message": text}}),
+            )
         if inner != "/":
             return 404, {"Content-Type": _HTML}, _LOST
         return 200, {"Content-Type": _HTML, "Link": self._api_link()}, _FRONT
@@ -157,7 +160,9 @@ class WooSandbox(People, Sandbox):
         self, method: str, path: str, query: str, params: Json, headers: Mapping[str, str], body: bytes, route: str
     ) -> tuple[int, dict[str, str], bytes]:
         made = {
-            "Content-Type": _JSON, "X-Robots-Tag": "noindex", "X-Content-Type-Options": "nosniff",
+            "Content-Type": _JSON,
+            "X-Robots-Tag": "noindex",
+            "X-Content-Type-Options": "nosniff",
             "Access-Control-Expose-Headers": "X-WP-Total, X-WP-TotalPages, Link",
             "Access-Control-Allow-Headers": (
                 "Authorization, X-WP-Nonce, Content-Disposition, Content-MD5, Content-Type"
@@ -192,8 +197,15 @@ class WooSandbox(People, Sandbox):
         return self._gate.admits(method, url, asked, kept, int(self.shop.now().timestamp()))
 
     def _run(
-        self, method: str, route: str, query: Json, headers: Mapping[str, str], body: bytes, made: dict[str, str],
-        *, known: bool,
+        self,
+        method: str,
+        route: str,
+        query: Json,
+        headers: Mapping[str, str],
+        body: bytes,
+        made: dict[str, str],
+        *,
+        known: bool,
     ) -> Answer:
         if not route:
             return Answer(reference.index(self.shop))
@@ -233,14 +245,18 @@ def _body(headers: Mapping[str, str], body: bytes) -> Json:
     except ValueError as error:
         broken = isinstance(error, UnicodeDecodeError)
         text = "Malformed UTF-8 characters, possibly incorrectly encoded" if broken else "Syntax error"
-        raise ApiError("rest_invalid_json", "Invalid JSON body passed.", 400, {
-            "json_error_code": 5 if broken else 4, "json_error_message": text,
-        }) from error
+        raise ApiError(
+            "rest_invalid_json",
+            "Invalid JSON body passed.",
+            400,
+            {
+                "json_error_code": 5 if broken else 4,
+                "json_error_message": text,
+            },
+        ) from error
     return value if isinstance(value, dict) else {}
 
 
 def create(**options: Any) -> WooSandbox:
     """A new shop; options as in `Options`."""
     return WooSandbox(**options)
-
-

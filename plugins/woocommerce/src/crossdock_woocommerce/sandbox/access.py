@@ -38,9 +38,7 @@ class Gate:
         self.ssl = ssl
         self._nonces: dict[int, set[str]] = {}
 
-    def admits(
-        self, method: str, url: str, query: Mapping[str, Any], headers: Mapping[str, str], now: int
-    ) -> bool:
+    def admits(self, method: str, url: str, query: Mapping[str, Any], headers: Mapping[str, str], now: int) -> bool:
         """Whether the request comes from the key's user; false means "nobody is logged in", which is no error.
 
         Raises:

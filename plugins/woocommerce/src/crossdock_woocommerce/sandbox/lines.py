@@ -35,10 +35,17 @@ def add_line(shop: Shop, order: Json, given: Json, precise: Precise) -> None:
         "name": given.get("name") or (products.full_name(shop, product) if product else ""),
         "product_id": (product["parent_id"] if variation else product["id"]) if product else 0,
         "variation_id": product["id"] if product and variation else 0,
-        "quantity": quantity, "tax_class": given.get("tax_class") or (product["tax_class"] if product else ""),
-        "subtotal": "0.00", "subtotal_tax": "0.00", "total": "0.00", "total_tax": "0.00", "taxes": [],
-        "meta_data": [], "sku": product["sku"] if product else None,
-        "global_unique_id": product["global_unique_id"] if product else "", "price": 0,
+        "quantity": quantity,
+        "tax_class": given.get("tax_class") or (product["tax_class"] if product else ""),
+        "subtotal": "0.00",
+        "subtotal_tax": "0.00",
+        "total": "0.00",
+        "total_tax": "0.00",
+        "taxes": [],
+        "meta_data": [],
+        "sku": product["sku"] if product else None,
+        "global_unique_id": product["global_unique_id"] if product else "",
+        "price": 0,
         "image": {"id": 0 if variation else "", "src": ""},
         "parent_name": shop.products[product["parent_id"]]["name"] if product and variation else None,
     }
@@ -62,9 +69,15 @@ def add_shipping(shop: Shop, order: Json, given: Json) -> None:
     if not given.get("method_id"):
         raise ApiError("woocommerce_rest_invalid_shipping_item", "Shipping method ID is required.", 400)
     line: Json = {
-        "id": shop.number("item"), "method_title": given.get("method_title", ""), "method_id": given["method_id"],
-        "instance_id": given.get("instance_id", ""), "total": str(given.get("total") or "0"), "total_tax": "0.00",
-        "taxes": [], "tax_status": "taxable", "meta_data": [],
+        "id": shop.number("item"),
+        "method_title": given.get("method_title", ""),
+        "method_id": given["method_id"],
+        "instance_id": given.get("instance_id", ""),
+        "total": str(given.get("total") or "0"),
+        "total_tax": "0.00",
+        "taxes": [],
+        "tax_status": "taxable",
+        "meta_data": [],
     }
     products.merge_meta(shop, line["meta_data"], given.get("meta_data") or [], kind="item_meta")
     order["shipping_lines"].append(line)
@@ -73,11 +86,19 @@ def add_shipping(shop: Shop, order: Json, given: Json) -> None:
 def add_fee(shop: Shop, order: Json, given: Json) -> None:
     if not given.get("name"):
         raise ApiError("woocommerce_rest_invalid_fee_item", "Fee name is required.", 400)
-    order["fee_lines"].append({
-        "id": shop.number("item"), "name": given["name"], "tax_class": given.get("tax_class", ""),
-        "tax_status": given.get("tax_status", "taxable"), "amount": "", "total": str(given.get("total") or "0"),
-        "total_tax": "0.00", "taxes": [], "meta_data": [],
-    })
+    order["fee_lines"].append(
+        {
+            "id": shop.number("item"),
+            "name": given["name"],
+            "tax_class": given.get("tax_class", ""),
+            "tax_status": given.get("tax_status", "taxable"),
+            "amount": "",
+            "total": str(given.get("total") or "0"),
+            "total_tax": "0.00",
+            "taxes": [],
+            "meta_data": [],
+        }
+    )
 
 
 def set_coupons(shop: Shop, order: Json, given: list[Json], precise: Precise) -> None:
@@ -91,11 +112,18 @@ def set_coupons(shop: Shop, order: Json, given: list[Json], precise: Precise) ->
         amount = decimal(coupon["amount"])
         number = int(amount) if amount == int(amount) else float(amount)
         info = f'[{coupon["id"]},"{code}","{coupon["discount_type"]}",{number}]'
-        order["coupon_lines"].append({
-            "id": shop.number("item"), "code": code, "discount": "0.00", "discount_tax": "0.00",
-            "meta_data": [shop.meta("coupon_info", info, kind="item_meta")], "discount_type": coupon["discount_type"],
-            "nominal_amount": number, "free_shipping": False,
-        })
+        order["coupon_lines"].append(
+            {
+                "id": shop.number("item"),
+                "code": code,
+                "discount": "0.00",
+                "discount_tax": "0.00",
+                "meta_data": [shop.meta("coupon_info", info, kind="item_meta")],
+                "discount_type": coupon["discount_type"],
+                "nominal_amount": number,
+                "free_shipping": False,
+            }
+        )
     apply_coupons(shop, order, precise)
 
 

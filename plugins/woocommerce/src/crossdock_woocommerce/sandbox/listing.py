@@ -54,7 +54,11 @@ def list_schema(shop: Shop, kind: str) -> schema.Schema:
 
 
 def page(
-    call: Call, keys: Sequence[int], render: Callable[[int], Any], *, hides_totals: bool = False,
+    call: Call,
+    keys: Sequence[int],
+    render: Callable[[int], Any],
+    *,
+    hides_totals: bool = False,
     echo: Json | None = None,
 ) -> Answer:
     """One page of `keys`, with totals and ``Link``. `render` gives a JSON value or its bytes.
@@ -65,7 +69,7 @@ def page(
     size = call.params.get("per_page", 10)
     number = call.params.get("page", 1)
     start = call.params["offset"] if call.params.get("offset") else (number - 1) * size
-    chosen = call.shown = list(keys[start:start + size])
+    chosen = call.shown = list(keys[start : start + size])
     total = 0 if hides_totals and not chosen and number > 1 else len(keys)
     pages = -(-total // size)
     headers = {"X-WP-Total": str(total), "X-WP-TotalPages": str(pages)}
@@ -119,10 +123,13 @@ def order_page(shop: Shop, call: Call) -> Answer:
         ids = wanted if not descending else wanted[::-1]
     if orderby == "modified" and not shop.since("10.4"):
         ids = shop.orders.shuffle_ties(ids, params.get("page", 1))
-    rows = ids[(params.get("page", 1) - 1) * params.get("per_page", 10):][:1]
+    rows = ids[(params.get("page", 1) - 1) * params.get("per_page", 10) :][:1]
     echo: Json = {"status": given} | ({"dp": params.get("dp", 2), "context": "view"} if rows else {})
     return page(
-        call, ids, lambda key: _render_order(shop, key, params), hides_totals=shop.hpos,
+        call,
+        ids,
+        lambda key: _render_order(shop, key, params),
+        hides_totals=shop.hpos,
         echo=echo if shop.hpos or rows else {},
     )
 
@@ -143,9 +150,11 @@ def _order_filter(shop: Shop, params: Json) -> Callable[[Row], bool] | None:
         tests.append(lambda row: row.via in via)
     if params.get("product"):
         product = params["product"]
-        tests.append(lambda row: any(
-            product in (line["product_id"], line["variation_id"]) for line in shop.orders.load(row.id)["line_items"]
-        ))
+        tests.append(
+            lambda row: any(
+                product in (line["product_id"], line["variation_id"]) for line in shop.orders.load(row.id)["line_items"]
+            )
+        )
     if params.get("search"):
         tests.append(lambda row: _found(shop, row, str(params["search"]).lower()))
     return (lambda row: all(test(row) for test in tests)) if tests else None

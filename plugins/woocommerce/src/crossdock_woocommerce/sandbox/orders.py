@@ -16,9 +16,19 @@ from crossdock_woocommerce.sandbox.wire import HOME, ApiError, Json, invalid_id,
 __all__ = ["create", "delete", "order_schema", "touch", "update"]
 
 _ADDRESS = (
-    "first_name", "last_name", "company", "address_1", "address_2", "city", "state", "postcode", "country", "email",
+    "first_name",
+    "last_name",
+    "company",
+    "address_1",
+    "address_2",
+    "city",
+    "state",
+    "postcode",
+    "country",
+    "email",
     "phone",
 )
+
 
 def order_schema(shop: Shop) -> schema.Schema:
     """Checks of a single order that is written."""
@@ -72,19 +82,52 @@ def _blank(shop: Shop, key: int, via: str) -> Json:
     letters = random.Random(key).choices(string.ascii_letters + string.digits, k=13)
     token = f"wc_order_{''.join(letters)}"
     order: Json = {
-        "id": key, "parent_id": 0, "status": "auto-draft", "currency": shop.options.currency,
-        "version": shop.options.version, "prices_include_tax": shop.options.prices_include_tax,
-        "date_created": None, "date_modified": None, "discount_total": "0.00", "discount_tax": "0.00",
-        "shipping_total": "0.00", "shipping_tax": "0.00", "cart_tax": "0.00", "total": "0.00", "total_tax": "0.00",
-        "customer_id": 0, "order_key": token, "billing": dict.fromkeys(_ADDRESS, ""),
-        "shipping": dict.fromkeys((name for name in _ADDRESS if name != "email"), ""), "payment_method": "",
-        "payment_method_title": "", "transaction_id": "", "customer_ip_address": "", "customer_user_agent": "",
-        "created_via": via, "customer_note": "", "date_completed": None, "date_paid": None, "cart_hash": "",
-        "number": str(key), "meta_data": [], "line_items": [], "tax_lines": [], "shipping_lines": [],
-        "fee_lines": [], "coupon_lines": [], "refunds": [],
-        "payment_url": f"{HOME}/checkout/order-pay/{key}/?pay_for_order=true&key={token}", "is_editable": True,
-        "needs_payment": True, "needs_processing": False, "date_created_gmt": None, "date_modified_gmt": None,
-        "date_completed_gmt": None, "date_paid_gmt": None, "currency_symbol": "",
+        "id": key,
+        "parent_id": 0,
+        "status": "auto-draft",
+        "currency": shop.options.currency,
+        "version": shop.options.version,
+        "prices_include_tax": shop.options.prices_include_tax,
+        "date_created": None,
+        "date_modified": None,
+        "discount_total": "0.00",
+        "discount_tax": "0.00",
+        "shipping_total": "0.00",
+        "shipping_tax": "0.00",
+        "cart_tax": "0.00",
+        "total": "0.00",
+        "total_tax": "0.00",
+        "customer_id": 0,
+        "order_key": token,
+        "billing": dict.fromkeys(_ADDRESS, ""),
+        "shipping": dict.fromkeys((name for name in _ADDRESS if name != "email"), ""),
+        "payment_method": "",
+        "payment_method_title": "",
+        "transaction_id": "",
+        "customer_ip_address": "",
+        "customer_user_agent": "",
+        "created_via": via,
+        "customer_note": "",
+        "date_completed": None,
+        "date_paid": None,
+        "cart_hash": "",
+        "number": str(key),
+        "meta_data": [],
+        "line_items": [],
+        "tax_lines": [],
+        "shipping_lines": [],
+        "fee_lines": [],
+        "coupon_lines": [],
+        "refunds": [],
+        "payment_url": f"{HOME}/checkout/order-pay/{key}/?pay_for_order=true&key={token}",
+        "is_editable": True,
+        "needs_payment": True,
+        "needs_processing": False,
+        "date_created_gmt": None,
+        "date_modified_gmt": None,
+        "date_completed_gmt": None,
+        "date_paid_gmt": None,
+        "currency_symbol": "",
         "_links": link_self("orders", key),
     }
     if shop.since("11.0"):
@@ -105,7 +148,12 @@ def _status(shop: Shop, given: Any, default: str) -> str:
 
 
 _FIELDS = (
-    "parent_id", "currency", "customer_note", "payment_method", "payment_method_title", "transaction_id",
+    "parent_id",
+    "currency",
+    "customer_note",
+    "payment_method",
+    "payment_method_title",
+    "transaction_id",
 )
 
 

@@ -58,8 +58,22 @@ class People:
     def acts(self) -> dict[str, Callable[..., Any]]:
         """All acts by name; over HTTP a delivery is begun and not waited for, as it may call back."""
         names = (
-            "seed", "edit_order", "touch", "trash", "delete", "insert_order", "checkout_draft", "place", "refund",
-            "sell", "set_stock", "set_price", "break_webhooks", "advance", "daily_job", "churn",
+            "seed",
+            "edit_order",
+            "touch",
+            "trash",
+            "delete",
+            "insert_order",
+            "checkout_draft",
+            "place",
+            "refund",
+            "sell",
+            "set_stock",
+            "set_price",
+            "break_webhooks",
+            "advance",
+            "daily_job",
+            "churn",
         )
         return {name: getattr(self, name) for name in names} | {"deliver_webhooks": self._begin_delivery}
 
@@ -89,8 +103,13 @@ class People:
 
     @_guarded
     def seed(
-        self, orders: int = 20, products: int = 12, seed: int = 1, spread_seconds: float = DAY,
-        same_second: bool = False, simple: bool = False,
+        self,
+        orders: int = 20,
+        products: int = 12,
+        seed: int = 1,
+        spread_seconds: float = DAY,
+        same_second: bool = False,
+        simple: bool = False,
     ) -> Json:
         """Fill the shop; the same seed gives the same shop.
 
@@ -271,5 +290,3 @@ class People:
                 orders.delete(self.shop, order_id, force=True)
             elif self.shop.orders.rows[order_id].status != "trash":
                 orders.delete(self.shop, order_id)
-
-

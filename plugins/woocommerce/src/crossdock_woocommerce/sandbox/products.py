@@ -22,8 +22,24 @@ from crossdock_woocommerce.sandbox.totals import decimal
 from crossdock_woocommerce.sandbox.wire import ApiError, Json, invalid_id
 
 __all__ = [
-    "TYPES", "add", "change_stock", "create", "delete", "find", "find_sku", "full_name", "keeper", "merge_meta",
-    "product_schema", "product_view", "refresh", "touch", "update", "variation_view", "view", "whole_number",
+    "TYPES",
+    "add",
+    "change_stock",
+    "create",
+    "delete",
+    "find",
+    "find_sku",
+    "full_name",
+    "keeper",
+    "merge_meta",
+    "product_schema",
+    "product_view",
+    "refresh",
+    "touch",
+    "update",
+    "variation_view",
+    "view",
+    "whole_number",
 ]
 
 TYPES = ("simple", "grouped", "external", "variable")
@@ -32,8 +48,16 @@ TYPES = ("simple", "grouped", "external", "variable")
 def product_schema(shop: Shop) -> schema.Schema:
     """Checks of a single product or variation that is written; unknown fields and ``inventory_delta`` are free."""
     text = (
-        "name", "slug", "sku", "regular_price", "sale_price", "description", "short_description", "weight",
-        "tax_class", "purchase_note",
+        "name",
+        "slug",
+        "sku",
+        "regular_price",
+        "sale_price",
+        "description",
+        "short_description",
+        "weight",
+        "tax_class",
+        "purchase_note",
     )
     rules: dict[str, schema.Rule] = dict.fromkeys(text, schema.string)
     if shop.since("9.2"):
@@ -94,15 +118,41 @@ def add(shop: Shop, fields: Json, *, parent_id: int = 0, product_id: int = 0) ->
 
 def _blank(key: int, kind: str, name: str, parent: int) -> Json:
     return {
-        "id": key, "name": name, "slug": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), "type": kind,
-        "status": "publish", "featured": False, "catalog_visibility": "visible", "description": "",
-        "short_description": "", "sku": "", "price": "", "regular_price": "", "sale_price": "",
-        "date_on_sale_from": None, "date_on_sale_from_gmt": None, "date_on_sale_to": None,
-        "date_on_sale_to_gmt": None, "total_sales": 0, "virtual": False, "downloadable": False,
-        "tax_status": "taxable", "tax_class": "", "manage_stock": False, "stock_quantity": None,
-        "stock_status": "instock", "backorders": "no", "weight": "",
-        "dimensions": {"length": "", "width": "", "height": ""}, "parent_id": parent, "purchase_note": "",
-        "categories": [], "attributes": [], "meta_data": [], "menu_order": 0, "global_unique_id": "",
+        "id": key,
+        "name": name,
+        "slug": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
+        "type": kind,
+        "status": "publish",
+        "featured": False,
+        "catalog_visibility": "visible",
+        "description": "",
+        "short_description": "",
+        "sku": "",
+        "price": "",
+        "regular_price": "",
+        "sale_price": "",
+        "date_on_sale_from": None,
+        "date_on_sale_from_gmt": None,
+        "date_on_sale_to": None,
+        "date_on_sale_to_gmt": None,
+        "total_sales": 0,
+        "virtual": False,
+        "downloadable": False,
+        "tax_status": "taxable",
+        "tax_class": "",
+        "manage_stock": False,
+        "stock_quantity": None,
+        "stock_status": "instock",
+        "backorders": "no",
+        "weight": "",
+        "dimensions": {"length": "", "width": "", "height": ""},
+        "parent_id": parent,
+        "purchase_note": "",
+        "categories": [],
+        "attributes": [],
+        "meta_data": [],
+        "menu_order": 0,
+        "global_unique_id": "",
     }
 
 
@@ -199,9 +249,25 @@ def _check_sku(shop: Shop, body: Json, own_id: int) -> None:
 
 
 _PLAIN = (
-    "name", "slug", "status", "featured", "catalog_visibility", "description", "short_description", "sku", "virtual",
-    "downloadable", "tax_status", "tax_class", "weight", "dimensions", "purchase_note", "categories", "menu_order",
-    "backorders", "total_sales",
+    "name",
+    "slug",
+    "status",
+    "featured",
+    "catalog_visibility",
+    "description",
+    "short_description",
+    "sku",
+    "virtual",
+    "downloadable",
+    "tax_status",
+    "tax_class",
+    "weight",
+    "dimensions",
+    "purchase_note",
+    "categories",
+    "menu_order",
+    "backorders",
+    "total_sales",
 )
 
 

@@ -8,14 +8,38 @@ from crossdock_woocommerce.sandbox.shop import SYMBOLS, Shop
 from crossdock_woocommerce.sandbox.wire import HOME, ApiError, Json, invalid_id, link_self
 
 __all__ = [
-    "add_customer", "coupon_view", "currency", "customer_view", "edit_customer", "index", "note_view", "statuses",
-    "system_status", "tax_settings", "tax_view",
+    "add_customer",
+    "coupon_view",
+    "currency",
+    "customer_view",
+    "edit_customer",
+    "index",
+    "note_view",
+    "statuses",
+    "system_status",
+    "tax_settings",
+    "tax_view",
 ]
 
 _NAMESPACES = (
-    "oembed/1.0", "wc/v3", "wc/v1", "wc/pos/v1/catalog", "jetpack/v4", "wc-admin", "wc-analytics", "wc/store",
-    "wc/store/v1", "wc/private", "wc/v2", "wc-admin-email", "wc-telemetry", "wccom-site/v3", "wp-abilities/v1",
-    "wp/v2", "wp-site-health/v1", "wp-block-editor/v1",
+    "oembed/1.0",
+    "wc/v3",
+    "wc/v1",
+    "wc/pos/v1/catalog",
+    "jetpack/v4",
+    "wc-admin",
+    "wc-analytics",
+    "wc/store",
+    "wc/store/v1",
+    "wc/private",
+    "wc/v2",
+    "wc-admin-email",
+    "wc-telemetry",
+    "wccom-site/v3",
+    "wp-abilities/v1",
+    "wp/v2",
+    "wp-site-health/v1",
+    "wp-block-editor/v1",
 )
 
 
@@ -25,11 +49,21 @@ def index(shop: Shop) -> Json:
     offset = (shop.now().astimezone(shop.zone).utcoffset() or timedelta()).total_seconds() / 3600
     authorize = f"{HOME}/wp-admin/authorize-application.php"
     return {
-        "name": "Woo Test", "description": "", "url": HOME, "home": HOME,
-        "gmt_offset": int(offset) if offset == int(offset) else offset, "timezone_string": shop.options.timezone,
-        "page_for_posts": 0, "page_on_front": 0, "show_on_front": "posts", "namespaces": [*_NAMESPACES, *more],
-        "authentication": {"application-passwords": {"endpoints": {"authorization": authorize}}}, "site_logo": 0,
-        "site_icon": 0, "site_icon_url": "", "_links": {"help": [{"href": "https://developer.wordpress.org/rest-api/"}]},
+        "name": "Woo Test",
+        "description": "",
+        "url": HOME,
+        "home": HOME,
+        "gmt_offset": int(offset) if offset == int(offset) else offset,
+        "timezone_string": shop.options.timezone,
+        "page_for_posts": 0,
+        "page_on_front": 0,
+        "show_on_front": "posts",
+        "namespaces": [*_NAMESPACES, *more],
+        "authentication": {"application-passwords": {"endpoints": {"authorization": authorize}}},
+        "site_logo": 0,
+        "site_icon": 0,
+        "site_icon_url": "",
+        "_links": {"help": [{"href": "https://developer.wordpress.org/rest-api/"}]},
         "routes": {},
     }
 
@@ -48,20 +82,38 @@ def system_status(shop: Shop) -> Json:
     names = ("external", "grouped", "simple", "variable")
     return {
         "environment": {
-            "home_url": HOME, "site_url": HOME, "version": version, "wp_version": shop.wp_version,
-            "wp_multisite": False, "wp_cron": False, "language": "en_US", "server_info": "nginx/1.22.1",
-            "php_version": "8.2.36", "mysql_version_string": "10.11.19-MariaDB-0+deb12u1", "default_timezone": "UTC",
-            "gzip_enabled": True, "max_upload_size": 2097152,
+            "home_url": HOME,
+            "site_url": HOME,
+            "version": version,
+            "wp_version": shop.wp_version,
+            "wp_multisite": False,
+            "wp_cron": False,
+            "language": "en_US",
+            "server_info": "nginx/1.22.1",
+            "php_version": "8.2.36",
+            "mysql_version_string": "10.11.19-MariaDB-0+deb12u1",
+            "default_timezone": "UTC",
+            "gzip_enabled": True,
+            "max_upload_size": 2097152,
         },
         "settings": {
-            "api_enabled": False, "force_ssl": shop.options.https, "currency": shop.options.currency,
-            "currency_symbol": SYMBOLS.get(shop.options.currency, ("&curren;",))[0], "currency_position": "left",
-            "thousand_separator": ",", "decimal_separator": ".", "number_of_decimals": 2,
-            "geolocation_enabled": False, "taxonomies": {name: name for name in names},
-            "product_visibility_terms": {name: name for name in terms}, "woocommerce_com_connected": "no",
+            "api_enabled": False,
+            "force_ssl": shop.options.https,
+            "currency": shop.options.currency,
+            "currency_symbol": SYMBOLS.get(shop.options.currency, ("&curren;",))[0],
+            "currency_position": "left",
+            "thousand_separator": ",",
+            "decimal_separator": ".",
+            "number_of_decimals": 2,
+            "geolocation_enabled": False,
+            "taxonomies": {name: name for name in names},
+            "product_visibility_terms": {name: name for name in terms},
+            "woocommerce_com_connected": "no",
             "enforce_approved_download_dirs": True,
             "order_datastore": f"Automattic\\WooCommerce\\Internal\\DataStores\\{store}" if shop.hpos else store,
-            "HPOS_enabled": shop.hpos, "HPOS_sync_enabled": False, "enabled_features": features,
+            "HPOS_enabled": shop.hpos,
+            "HPOS_sync_enabled": False,
+            "enabled_features": features,
         },
         "active_plugins": [{"plugin": "woocommerce/woocommerce.php", "name": "WooCommerce", "version": version}],
         "database": {"wc_database_version": version},
@@ -70,6 +122,7 @@ def system_status(shop: Shop) -> Json:
 
 def tax_settings(shop: Shop) -> list[Json]:
     """``GET /settings/tax``."""
+
     def yes(flag: bool) -> str:
         return "yes" if flag else "no"
 
@@ -124,7 +177,16 @@ def coupon_view(coupon: Json) -> Json:
 # customers
 
 _ADDRESS = (
-    "first_name", "last_name", "company", "address_1", "address_2", "city", "postcode", "country", "state", "email",
+    "first_name",
+    "last_name",
+    "company",
+    "address_1",
+    "address_2",
+    "city",
+    "postcode",
+    "country",
+    "state",
+    "email",
     "phone",
 )
 
@@ -140,10 +202,16 @@ def add_customer(shop: Shop, body: Json) -> Json:
     shop.stamp(customer, "date_created", shop.now())
     shop.stamp(customer, "date_modified", shop.now())
     customer |= {
-        "email": email, "first_name": "", "last_name": "", "role": "customer",
-        "username": body.get("username") or email.partition("@")[0], "billing": dict.fromkeys(_ADDRESS, ""),
-        "shipping": dict.fromkeys((name for name in _ADDRESS if name != "email"), ""), "is_paying_customer": False,
-        "avatar_url": "", "meta_data": [],
+        "email": email,
+        "first_name": "",
+        "last_name": "",
+        "role": "customer",
+        "username": body.get("username") or email.partition("@")[0],
+        "billing": dict.fromkeys(_ADDRESS, ""),
+        "shipping": dict.fromkeys((name for name in _ADDRESS if name != "email"), ""),
+        "is_paying_customer": False,
+        "avatar_url": "",
+        "meta_data": [],
     }
     shop.customers[key] = customer
     return edit_customer(shop, key, body, quiet=True)
@@ -169,4 +237,3 @@ def customer_view(shop: Shop, key: int) -> Json:
     if key not in shop.customers:
         raise ApiError("woocommerce_rest_invalid_id", "Invalid resource ID.", 404)
     return shop.customers[key] | {"_links": link_self("customers", key)}
-

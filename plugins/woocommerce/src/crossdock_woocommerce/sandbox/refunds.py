@@ -13,8 +13,12 @@ from crossdock_woocommerce.sandbox.wire import ApiError, Json, invalid_id, link_
 __all__ = ["SCHEMA", "create", "delete", "of_order", "refund_rest", "view"]
 
 SCHEMA: schema.Schema = {
-    "amount": schema.string, "reason": schema.string, "line_items": schema.array, "meta_data": schema.array,
-    "api_refund": schema.boolean, "api_restock": schema.boolean,
+    "amount": schema.string,
+    "reason": schema.string,
+    "line_items": schema.array,
+    "meta_data": schema.array,
+    "api_refund": schema.boolean,
+    "api_restock": schema.boolean,
 }
 
 _REFUNDING = ("stripe", "paypal", "ppcp-gateway", "woocommerce_payments")
@@ -100,7 +104,9 @@ def _record(shop: Shop, order: Json, amount: Decimal, reason: str, given: list[J
                     sums[rate] = (cart - (0 if shipping else tax), freight - (tax if shipping else 0))
     tax_lines = [tax_line(shop, shop.number("item"), rate, *both) for rate, both in sums.items()]
     shown |= {
-        "line_items": lines["line_items"], "shipping_lines": lines["shipping_lines"], "tax_lines": tax_lines,
+        "line_items": lines["line_items"],
+        "shipping_lines": lines["shipping_lines"],
+        "tax_lines": tax_lines,
         "fee_lines": lines["fee_lines"],
     }
     up = f"orders/{order['id']}"

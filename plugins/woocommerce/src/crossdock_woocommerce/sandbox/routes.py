@@ -25,9 +25,7 @@ DENIED = {
     "create": ("woocommerce_rest_cannot_create", "Sorry, you are not allowed to create resources."),
     "edit": ("woocommerce_rest_cannot_edit", "Sorry, you are not allowed to edit this resource."),
     "delete": ("woocommerce_rest_cannot_delete", "Sorry, you are not allowed to delete this resource."),
-    "batch": (
-        "woocommerce_rest_cannot_batch", "Sorry, you are not allowed to batch manipulate this resource."
-    ),
+    "batch": ("woocommerce_rest_cannot_batch", "Sorry, you are not allowed to batch manipulate this resource."),
 }
 """What is said to a caller that is nobody (401) or lacks the rights (403), by what it wanted."""
 
@@ -93,18 +91,25 @@ class Routes:
         )
         if shop.since("9.6"):
             self._add("orders/statuses", GET=Endpoint(lambda call: Answer(reference.statuses(shop)), "list"))
-        self._add("orders/batch", EDIT=Endpoint(
-            lambda call: self._batch(
-                call, lambda item: orders.create(shop, item), lambda key, item: orders.update(shop, key, item),
-                lambda key: orders.delete(shop, key, force=True),
-            ), "batch",
-        ))
+        self._add(
+            "orders/batch",
+            EDIT=Endpoint(
+                lambda call: self._batch(
+                    call,
+                    lambda item: orders.create(shop, item),
+                    lambda key, item: orders.update(shop, key, item),
+                    lambda key: orders.delete(shop, key, force=True),
+                ),
+                "batch",
+            ),
+        )
         self._add(
             "orders/#",
             GET=Endpoint(self._order, "view", {"dp": schema.integer()}),
             EDIT=Endpoint(lambda call, key: Answer(orders.update(shop, int(key), call.body)), "edit", body),
             DELETE=Endpoint(
-                lambda call, key: Answer(orders.delete(shop, int(key), force=_force(call))), "delete",
+                lambda call, key: Answer(orders.delete(shop, int(key), force=_force(call))),
+                "delete",
                 {"force": schema.boolean},
             ),
         )
@@ -127,28 +132,39 @@ class Routes:
         shop = self.shop
         self._add(
             "orders/#/refunds",
-            GET=Endpoint(lambda call, key: listing.page(
-                call, self._of_order(key, refunds.of_order), lambda each: refunds.view(shop, each)
-            ), "list", listing.list_schema(shop, "refunds")),
+            GET=Endpoint(
+                lambda call, key: listing.page(
+                    call, self._of_order(key, refunds.of_order), lambda each: refunds.view(shop, each)
+                ),
+                "list",
+                listing.list_schema(shop, "refunds"),
+            ),
             POST=Endpoint(
-                lambda call, key: self._made(refunds.create(shop, int(key), call.body), "refunds"), "create",
+                lambda call, key: self._made(refunds.create(shop, int(key), call.body), "refunds"),
+                "create",
                 refunds.SCHEMA,
             ),
         )
         self._add(
             "orders/#/refunds/#",
             GET=Endpoint(lambda call, key, each: Answer(self._refund(key, each)), "view"),
-            DELETE=Endpoint(lambda call, key, each: Answer(
-                refunds.delete(shop, int(key), int(each), force=_force(call))
-            ), "delete", {"force": schema.boolean}),
+            DELETE=Endpoint(
+                lambda call, key, each: Answer(refunds.delete(shop, int(key), int(each), force=_force(call))),
+                "delete",
+                {"force": schema.boolean},
+            ),
         )
         if shop.since("9.0"):
             self._add("refunds", GET=Endpoint(self._all_refunds, "list", listing.list_schema(shop, "refunds")))
         self._add(
             "orders/#/notes",
-            GET=Endpoint(lambda call, key: Answer(self._notes(call, key)), "list", {
-                "type": schema.one_of("any", "customer", "internal"),
-            }),
+            GET=Endpoint(
+                lambda call, key: Answer(self._notes(call, key)),
+                "list",
+                {
+                    "type": schema.one_of("any", "customer", "internal"),
+                },
+            ),
             POST=Endpoint(
                 self._add_note, "create", {"note": schema.string, "customer_note": schema.boolean}, ("note",)
             ),
@@ -179,7 +195,8 @@ class Routes:
         self._of_order(key, lambda shop, order_id: [])
         kind = call.params.get("type", "any")
         rows = [
-            note for note in self.shop.notes.get(int(key), [])
+            note
+            for note in self.shop.notes.get(int(key), [])
             if kind == "any" or note["customer_note"] == (kind == "customer")
         ]
         rows.sort(key=lambda note: note["id"])
@@ -219,38 +236,39 @@ class Routes:
         self._add("products/batch", EDIT=Endpoint(lambda call: self._product_batch(call, 0), "batch"))
         self._add(
             "products/#",
-            GET=Endpoint(lambda call, key: Answer(
-                products.product_view(shop, products.find(shop, int(key)))
-            ), "view"),
+            GET=Endpoint(lambda call, key: Answer(products.product_view(shop, products.find(shop, int(key)))), "view"),
             EDIT=Endpoint(lambda call, key: self._shown(products.update(shop, int(key), call.body)), "edit", body),
-            DELETE=Endpoint(lambda call, key: Answer(
-                products.delete(shop, int(key), force=_force(call))
-            ), "delete", forced),
+            DELETE=Endpoint(
+                lambda call, key: Answer(products.delete(shop, int(key), force=_force(call))), "delete", forced
+            ),
         )
         self._add(
             "products/#/variations",
             GET=Endpoint(lambda call, key: listing.product_page(shop, call, parent=int(key)), "list", narrow),
-            POST=Endpoint(lambda call, key: self._made_product(
-                products.create(shop, call.body, int(key))
-            ), "create", body),
+            POST=Endpoint(
+                lambda call, key: self._made_product(products.create(shop, call.body, int(key))), "create", body
+            ),
         )
-        self._add("products/#/variations/batch", EDIT=Endpoint(
-            lambda call, key: self._product_batch(call, int(key)), "batch"
-        ))
+        self._add(
+            "products/#/variations/batch", EDIT=Endpoint(lambda call, key: self._product_batch(call, int(key)), "batch")
+        )
         self._add(
             "products/#/variations/#",
             GET=Endpoint(lambda call, key, each: self._shown(products.find(shop, int(each), int(key))), "view"),
-            EDIT=Endpoint(lambda call, key, each: self._shown(
-                products.update(shop, int(each), call.body, int(key))
-            ), "edit", body),
-            DELETE=Endpoint(lambda call, key, each: Answer(
-                products.delete(shop, int(each), int(key), force=_force(call))
-            ), "delete", forced),
+            EDIT=Endpoint(
+                lambda call, key, each: self._shown(products.update(shop, int(each), call.body, int(key))), "edit", body
+            ),
+            DELETE=Endpoint(
+                lambda call, key, each: Answer(products.delete(shop, int(each), int(key), force=_force(call))),
+                "delete",
+                forced,
+            ),
         )
         if shop.since("10.3"):
-            self._add("variations", GET=Endpoint(
-                lambda call: listing.product_page(shop, call, variations=True), "list", narrow
-            ))
+            self._add(
+                "variations",
+                GET=Endpoint(lambda call: listing.product_page(shop, call, variations=True), "list", narrow),
+            )
 
     def _shown(self, product: Json) -> Answer:
         return Answer(products.view(self.shop, product))
@@ -261,13 +279,17 @@ class Routes:
     def _product_batch(self, call: Call, parent: int) -> Answer:
         shop = self.shop
         return self._batch(
-            call, lambda item: products.view(shop, products.create(shop, item, parent)),
+            call,
+            lambda item: products.view(shop, products.create(shop, item, parent)),
             lambda key, item: products.view(shop, products.update(shop, key, item, parent)),
             lambda key: products.delete(shop, key, parent, force=True),
         )
 
     def _batch(
-        self, call: Call, create: Callable[[Json], Json], update: Callable[[int, Json], Json],
+        self,
+        call: Call,
+        create: Callable[[Json], Json],
+        update: Callable[[int, Json], Json],
         delete: Callable[[int], Json],
     ) -> Answer:
         """``/batch``: items are not checked (vendor page section 0.4), each answers for itself, nothing is atomic."""
@@ -292,7 +314,9 @@ class Routes:
             "webhooks",
             GET=Endpoint(self._hook_list, "list", listing.list_schema(self.shop, "webhooks")),
             POST=Endpoint(
-                lambda call: self._made(hooks.create(call.body), "webhooks"), "create", WEBHOOK_SCHEMA,
+                lambda call: self._made(hooks.create(call.body), "webhooks"),
+                "create",
+                WEBHOOK_SCHEMA,
                 ("topic", "delivery_url"),
             ),
         )
@@ -301,14 +325,18 @@ class Routes:
             GET=Endpoint(lambda call, key: Answer(hooks.find(int(key)).view()), "view"),
             EDIT=Endpoint(lambda call, key: Answer(hooks.update(int(key), call.body)), "edit", WEBHOOK_SCHEMA),
             DELETE=Endpoint(
-                lambda call, key: Answer(hooks.delete(int(key), force=_force(call))), "delete",
+                lambda call, key: Answer(hooks.delete(int(key), force=_force(call))),
+                "delete",
                 {"force": schema.boolean},
             ),
         )
-        self._add("webhooks/batch", EDIT=Endpoint(
-            lambda call: self._batch(call, hooks.create, hooks.update, lambda key: hooks.delete(key, force=True)),
-            "batch",
-        ))
+        self._add(
+            "webhooks/batch",
+            EDIT=Endpoint(
+                lambda call: self._batch(call, hooks.create, hooks.update, lambda key: hooks.delete(key, force=True)),
+                "batch",
+            ),
+        )
 
     def _hook_list(self, call: Call) -> Answer:
         wanted = call.params.get("status", "all")
@@ -324,25 +352,36 @@ class Routes:
         self._add("system_status", GET=Endpoint(lambda call: Answer(reference.system_status(shop)), "list"))
         self._add("settings/tax", GET=Endpoint(lambda call: Answer(reference.tax_settings(shop)), "list"))
         self._add("data/currencies/current", GET=Endpoint(lambda call: Answer(reference.currency(shop)), "list"))
-        self._add("taxes", GET=Endpoint(lambda call: listing.page(
-            call, [rate["id"] for rate in shop.taxes], lambda key: reference.tax_view(shop, key)
-        ), "list", plain))
+        self._add(
+            "taxes",
+            GET=Endpoint(
+                lambda call: listing.page(
+                    call, [rate["id"] for rate in shop.taxes], lambda key: reference.tax_view(shop, key)
+                ),
+                "list",
+                plain,
+            ),
+        )
         self._add("taxes/#", GET=Endpoint(lambda call, key: Answer(reference.tax_view(shop, int(key))), "view"))
         self._add("coupons", GET=Endpoint(self._coupons, "list", plain))
         self._add(
             "customers",
             GET=Endpoint(self._customers, "list", plain),
             POST=Endpoint(
-                lambda call: self._made(reference.add_customer(shop, call.body), "customers"), "create",
-                {"billing": schema.address}, ("email",),
+                lambda call: self._made(reference.add_customer(shop, call.body), "customers"),
+                "create",
+                {"billing": schema.address},
+                ("email",),
             ),
         )
         self._add(
             "customers/#",
             GET=Endpoint(lambda call, key: Answer(reference.customer_view(shop, int(key))), "view"),
-            EDIT=Endpoint(lambda call, key: Answer(
-                reference.edit_customer(shop, int(key), call.body)
-            ), "edit", {"billing": schema.address}),
+            EDIT=Endpoint(
+                lambda call, key: Answer(reference.edit_customer(shop, int(key), call.body)),
+                "edit",
+                {"billing": schema.address},
+            ),
         )
 
     def _coupons(self, call: Call) -> Answer:
@@ -366,15 +405,18 @@ class Routes:
         if kind in ("shipment-tracking", "ast"):
             base = f"wc-{'shipment-tracking' if kind == 'shipment-tracking' else 'ast'}/v3/orders/#/shipment-trackings"
             self._add(f"{base}/providers", GET=Endpoint(lambda call, key: Answer(_providers()), ""))
-            self._add(f"{base.split('/')[0]}/v3/shipment-trackings/providers", GET=Endpoint(
-                lambda call: Answer(_providers()), ""
-            ))
+            self._add(
+                f"{base.split('/')[0]}/v3/shipment-trackings/providers",
+                GET=Endpoint(lambda call: Answer(_providers()), ""),
+            )
             self._add(
                 base,
                 GET=Endpoint(lambda call, key: Answer(tracking.trackings(shop, int(key))), "list"),
                 POST=Endpoint(
-                    lambda call, key: Answer(tracking.add_tracking(shop, int(key), call.body), 201), "create",
-                    tracking.tracking_schema, ("tracking_number",),
+                    lambda call, key: Answer(tracking.add_tracking(shop, int(key), call.body), 201),
+                    "create",
+                    tracking.tracking_schema,
+                    ("tracking_number",),
                 ),
             )
             self._add(
@@ -393,24 +435,31 @@ class Routes:
                 lambda call, key: Answer(tracking.add_fulfillment(shop, int(key), call.body), 201), "create", body
             ),
         )
-        self._add("orders/#/fulfillments/lookup", GET=Endpoint(
-            lambda call, key: Answer(tracking.look_up(shop, int(key), str(call.params.get("tracking_number", "")))),
-            "view",
-        ))
-        self._add("orders/#/fulfillments/#/metadata", GET=Endpoint(
-            lambda call, key, each: Answer(tracking.find_fulfillment(shop, int(key), int(each))["meta_data"]), "view"
-        ))
+        self._add(
+            "orders/#/fulfillments/lookup",
+            GET=Endpoint(
+                lambda call, key: Answer(tracking.look_up(shop, int(key), str(call.params.get("tracking_number", "")))),
+                "view",
+            ),
+        )
+        self._add(
+            "orders/#/fulfillments/#/metadata",
+            GET=Endpoint(
+                lambda call, key, each: Answer(tracking.find_fulfillment(shop, int(key), int(each))["meta_data"]),
+                "view",
+            ),
+        )
         self._add(
             "orders/#/fulfillments/#",
-            GET=Endpoint(lambda call, key, each: Answer(
-                tracking.find_fulfillment(shop, int(key), int(each))
-            ), "view"),
-            EDIT=Endpoint(lambda call, key, each: Answer(
-                tracking.edit_fulfillment(shop, int(key), int(each), call.body)
-            ), "edit", body),
-            DELETE=Endpoint(lambda call, key, each: Answer(
-                tracking.drop_fulfillment(shop, int(key), int(each))
-            ), "delete"),
+            GET=Endpoint(lambda call, key, each: Answer(tracking.find_fulfillment(shop, int(key), int(each))), "view"),
+            EDIT=Endpoint(
+                lambda call, key, each: Answer(tracking.edit_fulfillment(shop, int(key), int(each), call.body)),
+                "edit",
+                body,
+            ),
+            DELETE=Endpoint(
+                lambda call, key, each: Answer(tracking.drop_fulfillment(shop, int(key), int(each))), "delete"
+            ),
         )
 
 

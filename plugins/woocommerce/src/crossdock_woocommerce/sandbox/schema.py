@@ -45,13 +45,18 @@ def validate(params: Json, schema: Schema, required: Sequence[str] = ()) -> Json
             except Invalid as fault:
                 faults[name] = fault
     if faults:
-        raise ApiError("rest_invalid_param", f"Invalid parameter(s): {', '.join(faults)}", 400, {
-            "params": {name: fault.message for name, fault in faults.items()},
-            "details": {
-                name: {"code": fault.code, "message": fault.message, "data": fault.data}
-                for name, fault in faults.items()
+        raise ApiError(
+            "rest_invalid_param",
+            f"Invalid parameter(s): {', '.join(faults)}",
+            400,
+            {
+                "params": {name: fault.message for name, fault in faults.items()},
+                "details": {
+                    name: {"code": fault.code, "message": fault.message, "data": fault.data}
+                    for name, fault in faults.items()
+                },
             },
-        })
+        )
     return checked
 
 

@@ -23,7 +23,12 @@ _PEOPLE = (
 )
 _CATEGORIES = ((16, "Shirts", "shirts"), (17, "Tools", "tools"), (18, "Books", "books"))
 _STATUSES = (
-    *("processing",) * 8, *("completed",) * 6, *("on-hold",) * 3, "pending", "cancelled", "failed",
+    *("processing",) * 8,
+    *("completed",) * 6,
+    *("on-hold",) * 3,
+    "pending",
+    "cancelled",
+    "failed",
 )
 _PAYMENTS = (("bacs", "Direct bank transfer"), ("stripe", "Credit card"), ("cod", "Cash on delivery"))
 TEMPLATES = 12
@@ -48,10 +53,15 @@ def _simple(shop: Shop, number: int, rng: random.Random) -> int:
     managed = number % 5 != 4
     regular = Decimal(rng.randrange(299, 19999)) / 100
     fields: Json = {
-        "name": f"Simple product {number}" if number % 4 else f"Größe & Maß {number}", "sku": f"SIM-{number:04d}",
-        "regular_price": str(regular), "description": f"<p>Product {number}</p>\n",
-        "tax_class": "reduced-rate" if number % 5 == 0 else "", "categories": _category(rng), "weight": "0.5",
-        "manage_stock": managed, "stock_quantity": 100 if managed else None,
+        "name": f"Simple product {number}" if number % 4 else f"Größe & Maß {number}",
+        "sku": f"SIM-{number:04d}",
+        "regular_price": str(regular),
+        "description": f"<p>Product {number}</p>\n",
+        "tax_class": "reduced-rate" if number % 5 == 0 else "",
+        "categories": _category(rng),
+        "weight": "0.5",
+        "manage_stock": managed,
+        "stock_quantity": 100 if managed else None,
         "global_unique_id": f"4006381{number:06d}" if number % 2 == 0 else "",
         "backorders": "notify" if number % 7 == 0 else "no",
     }
@@ -64,19 +74,34 @@ def _variable(shop: Shop, number: int, rng: random.Random) -> int:
     inheriting = number % 6 == 0
     sizes, colours = ["S", "M", "L"], ["Red", "Blue"]
     shared: Json = {"visible": True, "variation": True}
-    parent = products.add(shop, {
-        "type": "variable", "name": f"Variable product {number}", "sku": f"VAR-{number:04d}",
-        "categories": _category(rng), "manage_stock": inheriting, "stock_quantity": 60 if inheriting else None,
-        "attributes": [{"name": "Size", "options": sizes, **shared}, {"name": "Color", "options": colours, **shared}],
-    })
+    parent = products.add(
+        shop,
+        {
+            "type": "variable",
+            "name": f"Variable product {number}",
+            "sku": f"VAR-{number:04d}",
+            "categories": _category(rng),
+            "manage_stock": inheriting,
+            "stock_quantity": 60 if inheriting else None,
+            "attributes": [
+                {"name": "Size", "options": sizes, **shared},
+                {"name": "Color", "options": colours, **shared},
+            ],
+        },
+    )
     for size in sizes:
         colour = rng.choice(colours)
-        products.add(shop, {
-            "sku": f"VAR-{number:04d}-{size}-{colour[0]}",
-            "regular_price": str(Decimal(rng.randrange(999, 4999)) / 100), "manage_stock": not inheriting,
-            "stock_quantity": None if inheriting else 50,
-            "attributes": [{"name": "Size", "option": size}, {"name": "Color", "option": colour}],
-        }, parent_id=parent["id"])
+        products.add(
+            shop,
+            {
+                "sku": f"VAR-{number:04d}-{size}-{colour[0]}",
+                "regular_price": str(Decimal(rng.randrange(999, 4999)) / 100),
+                "manage_stock": not inheriting,
+                "stock_quantity": None if inheriting else 50,
+                "attributes": [{"name": "Size", "option": size}, {"name": "Color", "option": colour}],
+            },
+            parent_id=parent["id"],
+        )
     return int(parent["id"])
 
 
@@ -84,8 +109,14 @@ def people(shop: Shop) -> None:
     """A few registered customers."""
     for first, last, company, street, city, state, postcode, country in _PEOPLE[:4]:
         where = {
-            "first_name": first, "last_name": last, "company": company, "address_1": street, "city": city,
-            "state": state, "postcode": postcode, "country": country,
+            "first_name": first,
+            "last_name": last,
+            "company": company,
+            "address_1": street,
+            "city": city,
+            "state": state,
+            "postcode": postcode,
+            "country": country,
         }
         email = f"customer{len(shop.customers) + 1}@example.com"
         names = {"email": email, "first_name": first, "last_name": last}
@@ -96,16 +127,26 @@ def order_body(shop: Shop, rng: random.Random, number: int) -> Json:
     """The body of an order of the varied kind: lines, coupon, fee, shipping, tax places, currencies, meta data."""
     first, last, company, street, city, state, postcode, country = rng.choice(_PEOPLE)
     where = {
-        "first_name": first, "last_name": last, "company": company, "address_1": street, "city": city,
-        "state": state, "postcode": postcode, "country": country, "phone": f"+49 30 {rng.randrange(10**6, 10**7)}",
+        "first_name": first,
+        "last_name": last,
+        "company": company,
+        "address_1": street,
+        "city": city,
+        "state": state,
+        "postcode": postcode,
+        "country": country,
+        "phone": f"+49 30 {rng.randrange(10**6, 10**7)}",
     }
     shown = [p for p in shop.products.values() if p["type"] != "variable" and p["status"] == "publish"]
     buyable = [product for product in shown if product["price"]]
     method, title = rng.choice(_PAYMENTS)
     email = f"buyer{number}@example.com" if number % 9 else ""
     body: Json = {
-        "status": rng.choice(_STATUSES), "billing": where | {"email": email},
-        "shipping": where, "payment_method": method, "payment_method_title": title,
+        "status": rng.choice(_STATUSES),
+        "billing": where | {"email": email},
+        "shipping": where,
+        "payment_method": method,
+        "payment_method_title": title,
         "customer_id": rng.choice(list(shop.customers)) if shop.customers and number % 3 == 0 else 0,
         "line_items": [_line(product, rng) for product in rng.sample(buyable, min(len(buyable), rng.randrange(1, 4)))],
     }
@@ -188,7 +229,9 @@ def _copy(shop: Shop, template: Json, moment: datetime) -> int:
     token = f"wc_order_{key:013d}"
     order: Json = dict(template)
     order |= {
-        "id": key, "number": str(key), "order_key": token,
+        "id": key,
+        "number": str(key),
+        "order_key": token,
         "payment_url": f"{HOME}/checkout/order-pay/{key}/?pay_for_order=true&key={token}",
         "_links": {
             name: [entry | {"href": str(entry["href"]).replace(f"/{template['id']}", f"/{key}")} for entry in entries]

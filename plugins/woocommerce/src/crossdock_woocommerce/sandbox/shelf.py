@@ -83,8 +83,13 @@ class Shelf:
         """Put a document on the shelf in place of what stood there."""
         self.remove(order["id"])
         row = Row(
-            order["id"], order["status"], seconds(order["date_created_gmt"]), seconds(order["date_modified_gmt"]),
-            order["customer_id"], order["created_via"], php_json(order),
+            order["id"],
+            order["status"],
+            seconds(order["date_created_gmt"]),
+            seconds(order["date_modified_gmt"]),
+            order["customer_id"],
+            order["created_via"],
+            php_json(order),
         )
         self.rows[row.id] = row
         if row.status not in HIDDEN:
@@ -98,14 +103,21 @@ class Shelf:
         if row is None or row.status in HIDDEN:
             return
         for index, entry in (
-            (self._by_modified, (row.modified, row.id)), (self._by_created, (row.created, row.id)),
+            (self._by_modified, (row.modified, row.id)),
+            (self._by_created, (row.created, row.id)),
             (self._by_id, (row.id, row.id)),
         ):
             del index[bisect.bisect_left(index, entry)]
 
     def select(
-        self, statuses: frozenset[str] | None, modified: Window, created: Window, orderby: str,
-        keep: Callable[[Row], bool] | None, *, descending: bool,
+        self,
+        statuses: frozenset[str] | None,
+        modified: Window,
+        created: Window,
+        orderby: str,
+        keep: Callable[[Row], bool] | None,
+        *,
+        descending: bool,
     ) -> list[int]:
         """Identifiers in order. `statuses` None is ``any``; `keep` is a further filter."""
         if statuses is None and keep is None:
@@ -114,9 +126,12 @@ class Shelf:
                 ids = [order_id for _, order_id in chosen]
                 return ids[::-1] if descending else ids
         rows = [
-            row for row in self.rows.values()
+            row
+            for row in self.rows.values()
             if (row.status not in HIDDEN if statuses is None else row.status in statuses)
-            and modified.holds(row.modified) and created.holds(row.created) and (keep is None or keep(row))
+            and modified.holds(row.modified)
+            and created.holds(row.created)
+            and (keep is None or keep(row))
         ]
         rows.sort(key=_KEYS.get(orderby, _KEYS["date"]), reverse=descending)
         return [row.id for row in rows]

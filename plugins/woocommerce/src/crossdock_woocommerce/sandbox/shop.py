@@ -18,14 +18,23 @@ from crossdock_woocommerce.sandbox.wire import HOME, Json, php_json
 __all__ = ["STATUSES", "SYMBOLS", "Options", "RefundRow", "Shop"]
 
 STATUSES = {
-    "pending": "Pending payment", "processing": "Processing", "on-hold": "On hold", "completed": "Completed",
-    "cancelled": "Cancelled", "refunded": "Refunded", "failed": "Failed", "checkout-draft": "Draft",
+    "pending": "Pending payment",
+    "processing": "Processing",
+    "on-hold": "On hold",
+    "completed": "Completed",
+    "cancelled": "Cancelled",
+    "refunded": "Refunded",
+    "failed": "Failed",
+    "checkout-draft": "Draft",
 }
 
 SYMBOLS = {
-    "EUR": ("&euro;", "€", "Euro"), "USD": ("&#36;", "$", "United States (US) dollar"),
-    "GBP": ("&pound;", "£", "Pound sterling"), "CHF": ("&#67;&#72;&#70;", "CHF", "Swiss franc"),
-    "PLN": ("&#122;&#322;", "zł", "Polish złoty"), "SEK": ("&#107;&#114;", "kr", "Swedish krona"),
+    "EUR": ("&euro;", "€", "Euro"),
+    "USD": ("&#36;", "$", "United States (US) dollar"),
+    "GBP": ("&pound;", "£", "Pound sterling"),
+    "CHF": ("&#67;&#72;&#70;", "CHF", "Swiss franc"),
+    "PLN": ("&#122;&#322;", "zł", "Polish złoty"),
+    "SEK": ("&#107;&#114;", "kr", "Swedish krona"),
     "JPY": ("&yen;", "¥", "Japanese yen"),
 }
 """Currency code → HTML entity, plain sign, name."""
@@ -221,7 +230,18 @@ def _parts(version: str) -> tuple[int, ...]:
 
 def _tax(key: int, rate: str, name: str, tax_class: str, *, shipping: bool) -> Json:
     return {
-        "id": key, "country": "DE", "state": "", "postcode": "", "city": "", "rate": rate, "name": name,
-        "priority": 1, "compound": False, "shipping": shipping, "order": key, "class": tax_class, "postcodes": [],
+        "id": key,
+        "country": "DE",
+        "state": "",
+        "postcode": "",
+        "city": "",
+        "rate": rate,
+        "name": name,
+        "priority": 1,
+        "compound": False,
+        "shipping": shipping,
+        "order": key,
+        "class": tax_class,
+        "postcodes": [],
         "cities": [],
     }

@@ -12,7 +12,8 @@ __all__ = ["enter_status", "remember", "restock", "settle_stock"]
 REDUCING = ("on-hold", "processing", "completed")
 RESTORING = ("cancelled", "pending", "failed")
 _MAILS = {
-    "processing": ("New order", "Processing order"), "on-hold": ("New order", "Order on-hold"),
+    "processing": ("New order", "Processing order"),
+    "on-hold": ("New order", "Order on-hold"),
     "completed": ("Completed order",),
 }
 

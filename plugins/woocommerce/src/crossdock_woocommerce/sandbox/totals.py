@@ -127,9 +127,15 @@ def tax_line(shop: Shop, key: int, rate: int, total: Decimal, shipping: Decimal)
     """One entry of ``tax_lines``."""
     found = next(each for each in shop.taxes if each["id"] == rate)
     return {
-        "id": key, "rate_code": f"{found['country']}-{found['name'].upper()}-{found['priority']}", "rate_id": rate,
-        "label": found["name"], "compound": False, "tax_total": money(total), "shipping_tax_total": money(shipping),
-        "rate_percent": php_number(decimal(found["rate"])), "meta_data": [],
+        "id": key,
+        "rate_code": f"{found['country']}-{found['name'].upper()}-{found['priority']}",
+        "rate_id": rate,
+        "label": found["name"],
+        "compound": False,
+        "tax_total": money(total),
+        "shipping_tax_total": money(shipping),
+        "rate_percent": php_number(decimal(found["rate"])),
+        "meta_data": [],
     }
 
 
@@ -138,7 +144,10 @@ def _write_tax_lines(shop: Shop, order: Json, taxing: _Taxing) -> None:
     rates = list(dict.fromkeys([*taxing.cart, *taxing.shipping]))
     order["tax_lines"] = [
         tax_line(
-            shop, known.get(rate) or shop.number("item"), rate, taxing.round(taxing.cart.get(rate, Decimal(0))),
+            shop,
+            known.get(rate) or shop.number("item"),
+            rate,
+            taxing.round(taxing.cart.get(rate, Decimal(0))),
             taxing.round(taxing.shipping.get(rate, Decimal(0))),
         )
         for rate in rates

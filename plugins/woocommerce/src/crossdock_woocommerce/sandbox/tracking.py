@@ -11,8 +11,16 @@ from crossdock_woocommerce.sandbox.shop import Shop
 from crossdock_woocommerce.sandbox.wire import ApiError, Json, invalid_id
 
 __all__ = [
-    "PROVIDERS", "add_fulfillment", "add_tracking", "drop_fulfillment", "drop_tracking", "edit_fulfillment",
-    "find_fulfillment", "list_fulfillments", "look_up", "tracking_schema",
+    "PROVIDERS",
+    "add_fulfillment",
+    "add_tracking",
+    "drop_fulfillment",
+    "drop_tracking",
+    "edit_fulfillment",
+    "find_fulfillment",
+    "list_fulfillments",
+    "look_up",
+    "tracking_schema",
 ]
 
 PROVIDERS: dict[str, dict[str, str]] = {
@@ -29,7 +37,9 @@ PROVIDERS: dict[str, dict[str, str]] = {
 }
 
 tracking_schema: schema.Schema = {
-    "tracking_number": schema.string, "tracking_provider": schema.string, "custom_tracking_provider": schema.string,
+    "tracking_number": schema.string,
+    "tracking_provider": schema.string,
+    "custom_tracking_provider": schema.string,
     "custom_tracking_link": schema.string,
 }
 
@@ -53,9 +63,14 @@ def add_fulfillment(shop: Shop, order_id: int, body: Json) -> Json:
     done = bool(body.get("is_fulfilled")) or body.get("status") == "fulfilled"
     stamp = shop.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     entry: Json = {
-        "id": shop.number("tracking"), "entity_type": "WC_Order", "entity_id": str(order_id),
-        "status": body.get("status") or ("fulfilled" if done else "unfulfilled"), "is_fulfilled": done,
-        "date_updated": stamp, "date_deleted": None, "meta_data": [],
+        "id": shop.number("tracking"),
+        "entity_type": "WC_Order",
+        "entity_id": str(order_id),
+        "status": body.get("status") or ("fulfilled" if done else "unfulfilled"),
+        "is_fulfilled": done,
+        "date_updated": stamp,
+        "date_deleted": None,
+        "meta_data": [],
     }
     products.merge_meta(shop, entry["meta_data"], body.get("meta_data") or [])
     _check_items(shop, order, entry)
@@ -165,8 +180,11 @@ def add_tracking(shop: Shop, order_id: int, body: Json) -> Json:
     when = body.get("date_shipped") or shop.now().astimezone(shop.zone).date().isoformat()
     digest = hashlib.md5(f"{provider}-{number}-{shop.number('tracking')}".encode(), usedforsecurity=False)
     entry = {
-        "tracking_id": digest.hexdigest(), "tracking_provider": provider,
-        "tracking_link": template.replace("%1$s", quote(number)), "tracking_number": number, "date_shipped": when,
+        "tracking_id": digest.hexdigest(),
+        "tracking_provider": provider,
+        "tracking_link": template.replace("%1$s", quote(number)),
+        "tracking_number": number,
+        "date_shipped": when,
     }
     entries = shop.trackings.setdefault(order_id, [])
     ast = shop.options.tracking == "ast"

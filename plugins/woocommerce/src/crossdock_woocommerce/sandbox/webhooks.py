@@ -41,7 +41,10 @@ _HOOKS = {
 }
 
 SCHEMA: schema.Schema = {
-    "name": schema.string, "topic": schema.string, "secret": schema.string, "delivery_url": schema.string,
+    "name": schema.string,
+    "topic": schema.string,
+    "secret": schema.string,
+    "delivery_url": schema.string,
     "status": schema.one_of("active", "paused", "disabled"),
 }
 
@@ -76,8 +79,15 @@ class Hook:
         """The REST shape; the secret is never shown."""
         resource, _, event = self.topic.partition(".")
         return {
-            "id": self.id, "name": self.name, "status": self.status, "topic": self.topic, "resource": resource,
-            "event": event, "hooks": self.actions, "delivery_url": self.delivery_url, **self.dates,
+            "id": self.id,
+            "name": self.name,
+            "status": self.status,
+            "topic": self.topic,
+            "resource": resource,
+            "event": event,
+            "hooks": self.actions,
+            "delivery_url": self.delivery_url,
+            **self.dates,
             "_links": link_self("webhooks", self.id),
         }
 

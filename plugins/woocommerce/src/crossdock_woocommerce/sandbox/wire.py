@@ -11,8 +11,18 @@ from urllib.parse import parse_qsl, quote_plus
 import attrs
 
 __all__ = [
-    "HOME", "Answer", "ApiError", "Call", "Json", "cut_fields", "flat_query", "invalid_id", "link_self",
-    "nested_query", "php_json", "query_text",
+    "HOME",
+    "Answer",
+    "ApiError",
+    "Call",
+    "Json",
+    "cut_fields",
+    "flat_query",
+    "invalid_id",
+    "link_self",
+    "nested_query",
+    "php_json",
+    "query_text",
 ]
 
 Json = dict[str, Any]
@@ -142,18 +152,14 @@ def cut_fields(value: Any, fields: str) -> Any:
 def _cut(value: Any, tree: Json) -> Any:
     if not isinstance(value, dict):
         return []
-    kept = {
-        name: _cut(inner, tree[name]) if tree[name] else inner for name, inner in value.items() if name in tree
-    }
+    kept = {name: _cut(inner, tree[name]) if tree[name] else inner for name, inner in value.items() if name in tree}
     return kept or []
 
 
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def link_self(
-    collection: str, key: int | str, up: str | None = None, allow: list[str] | None = None
-) -> Json:
+def link_self(collection: str, key: int | str, up: str | None = None, allow: list[str] | None = None) -> Json:
     """``_links`` of an object of wc/v3: itself, its collection and its parent."""
     base = f"{HOME}/wp-json/wc/v3/"
     links: Json = {
