@@ -125,7 +125,9 @@ class Connector:
                 pages.close()
 
     def _outcomes(self, hook: str, session: Session[Any], **items: Any) -> list[Outcome]:
-        return self._listed(hook, session, Outcome, self._call(hook, session=session, **items))
+        mask = session.http.redactor.text  # a vendor's words on one item of a batch may quote the request
+        outcomes = self._listed(hook, session, Outcome, self._call(hook, session=session, **items))
+        return [attrs.evolve(each, message=mask(each.message)) if each.message else each for each in outcomes]
 
     def _listed(self, hook: str, session: Session[Any], kind: type[T], answer: Any) -> list[T]:
         """The items of an answer; a hook may be a generator, which does its work only here."""
