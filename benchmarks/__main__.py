@@ -110,6 +110,7 @@ def install() -> None:
     subprocess.run([*pip, "-r", str(ROOT / "requirements" / "runtime.txt")], check=True)
     packages = [str(ROOT / each) for each in ("core", "plugins/woocommerce", "plugins/extendcommerce")]
     subprocess.run([*pip, "--no-deps", *packages], check=True)
+    subprocess.run([*pip, "psycopg[binary]", "-c", str(ROOT / "requirements" / "dev.txt")], check=True)
     subprocess.run([CLEAN, "-m", "compileall", "-q", str(VENV / "lib")], check=True)
 
 
