@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"woocommerce": "WooCommerce", "extendcommerce": "Extend Commerce"}
+PAGES = {
+    "woocommerce": "WooCommerce",
+    "mirakl": "Mirakl",
+    "cdiscount": "Octopia",
+    "xdconnects": "XD Connects",
+    "extendcommerce": "Extend Commerce",
+}
 
 NUMBER = r"\d+(?:\.\d+)?"
 LIST = rf"(?P<list>{NUMBER}(?:(?:, | and | to ){NUMBER})*)"

@@ -36,8 +36,9 @@ from crossdock import (
     header_auth,
     query_auth,
 )
-from crossdock.http.client import Exchange, Http, flatten
+from crossdock.http.client import Exchange, Http
 from crossdock.http.limits import MemoryLimiter
+from crossdock.http.parts import flatten
 from crossdock.sandbox import Sandbox, json_response, serve
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

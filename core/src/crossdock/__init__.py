@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         Budget as Budget,
     )
     from crossdock.connection import (
+        ClientCredentials as ClientCredentials,
+    )
+    from crossdock.connection import (
         ConnectorInfo as ConnectorInfo,
     )
     from crossdock.connection import (
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     )
     from crossdock.connection import (
         StreamInfo as StreamInfo,
+    )
+    from crossdock.connection import (
+        Upload as Upload,
     )
     from crossdock.connection import (
         basic_auth as basic_auth,
@@ -170,6 +176,9 @@ if TYPE_CHECKING:
         Decision as Decision,
     )
     from crossdock.session import (
+        Files as Files,
+    )
+    from crossdock.session import (
         Memory as Memory,
     )
     from crossdock.session import (
@@ -197,6 +206,9 @@ if TYPE_CHECKING:
         StillRunning as StillRunning,
     )
     from crossdock.session import (
+        StoredFile as StoredFile,
+    )
+    from crossdock.session import (
         WebhookReply as WebhookReply,
     )
     from crossdock.session import (
@@ -214,7 +226,8 @@ if TYPE_CHECKING:
 
 _FACE = {
     "crossdock.connection": (
-        "SPEC_VERSION Auth Budget ConnectorInfo Endpoint Outgoing Rule StreamInfo basic_auth header_auth query_auth"
+        "SPEC_VERSION Auth Budget ClientCredentials ConnectorInfo Endpoint Outgoing Rule StreamInfo Upload basic_auth "
+        "header_auth query_auth"
     ),
     "crossdock.errors": (
         "AccessError ConnectorError CrossdockError Gap OutcomeUnknownError PluginError RecordError "
@@ -227,8 +240,8 @@ _FACE = {
         "Party Payment Price Product Record Refund RefundLine Shipment ShipmentLine Tax Variant evolve"
     ),
     "crossdock.session": (
-        "ByKeys Changed Check Decision Memory Outcome Page Preview Query Receipt Session Since StillRunning "
-        "WebhookReply WebhookRequest WebhookState"
+        "ByKeys Changed Check Decision Files Memory Outcome Page Preview Query Receipt Session Since StillRunning "
+        "StoredFile WebhookReply WebhookRequest WebhookState"
     ),
     "crossdock.settings": "Secret setting",
 }

@@ -17,16 +17,17 @@ from crossdock.clock import SystemClock
 from crossdock.engine.bench import Bench, Opened
 from crossdock.errors import SettingsError, UsageError
 from crossdock.http.limits import Limiter, MemoryLimiter
+from crossdock.http.tokens import TokenStore
 from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
-from crossdock.session import Check, Memory, Session
+from crossdock.session import Check, Files, HeldFiles, Memory, Session
 from crossdock.settings import Secret, build, fields_of
 from crossdock.store.config import ConnectionRow
 from crossdock.store.database import stamp
 from crossdock.store.journal import StoredExchanges, StoredLimiter
 from crossdock.store.leases import whoami
-from crossdock.store.memory import StoredMemory
+from crossdock.store.memory import StoredFiles, StoredMemory
 from crossdock.store.store import Store
-from crossdock.vault import Vault
+from crossdock.vault import SealedTokens, Vault
 
 HOME_VARIABLE = "CROSSDOCK_HOME"
 DATABASE_VARIABLE = "CROSSDOCK_DATABASE_URL"
@@ -165,12 +166,14 @@ class App:
         database = self.store.database
         return self._session(
             row, StoredLimiter(database, row.name), StoredMemory(database, row.name),
-            StoredExchanges(database, row.name),
+            StoredFiles(database, row.name, self.clock.now), StoredExchanges(database, row.name),
+            SealedTokens(self.vault, StoredMemory(database, row.name), row.name),
         )  # fmt: skip
 
     def _session(
-        self, row: ConnectionRow, limiter: Limiter, memory: Memory, exchanges: StoredExchanges | None
-    ) -> Opened:
+        self, row: ConnectionRow, limiter: Limiter, memory: Memory, files: Files, exchanges: StoredExchanges | None,
+        tokens: TokenStore | None = None,
+    ) -> Opened:  # fmt: skip
         from crossdock.http.client import Http
 
         connector = self.registry.connector(row.connector)
@@ -185,11 +188,12 @@ class App:
             budgets=connector.info.budgets,
             secrets=secrets,
             exchanges=exchanges,
+            tokens=tokens,
         )
         log = logging.LoggerAdapter(logging.getLogger("crossdock"), {"connection": row.name})
         session = Session(
             connection=row.name, settings=settings, http=http, clock=self.clock, log=log, memory=memory,
-            facts=dict(row.facts),
+            files=files, hooks=self.registry.hook, facts=dict(row.facts),
         )  # fmt: skip
         return Opened(row.name, connector, session, http.close, exchanges.flush if exchanges else _nothing)
 
@@ -204,7 +208,7 @@ class App:
     def verify_values(self, name: str, connector: str, values: Mapping[str, str]) -> Iterator[Check]:
         """Verify settings that need not be saved; raises `SettingsError` when they cannot work at all."""
         row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft")
-        opened = self._session(row, MemoryLimiter(), _Scratch(), None)
+        opened = self._session(row, MemoryLimiter(), _Scratch(), HeldFiles(), None)
         mask = opened.session.http.redactor.text
         try:
             for check in opened.connector.verify(opened.session):
@@ -320,6 +324,9 @@ class _Scratch:
 
     def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
         return {key: self._values[table, key] for key in keys if (table, key) in self._values}
+
+    def items(self, table: str) -> dict[str, str]:
+        return {key: value for (name, key), value in sorted(self._values.items()) if name == table}
 
     def put_many(self, table: str, values: Mapping[str, str]) -> None:
         self._values.update({(table, key): value for key, value in values.items()})

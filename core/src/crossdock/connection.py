@@ -56,6 +56,32 @@ Auth = Callable[[Outgoing], Outgoing]
 
 
 @attrs.frozen(kw_only=True)
+class ClientCredentials:
+    """OAuth2 client credentials: the core fetches the token, keeps it sealed, and sends it as ``Bearer``.
+
+    One token serves all threads, processes and restarts of a connection until nine tenths of its life are over; a 401
+    fetches one new token and repeats the request once. `budget` is the vendor's limit of token calls, if there is one.
+    """
+
+    url: str
+    client_id: str
+    client_secret: Secret
+    scope: str = ""
+    budget: Budget | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Upload:
+    """A file to be sent as ``multipart/form-data`` in the form field `field`, beside plain `values`."""
+
+    field: str
+    name: str
+    content: bytes
+    media_type: str = "application/octet-stream"
+    values: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class Rule:
     """One line of the verdict table: an answer with `status` (0 = any error) whose body contains `text` is `verdict`.
 
@@ -75,6 +101,7 @@ class Endpoint:
 
     base_url: str
     auth: Auth | None = None
+    token: ClientCredentials | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
     rules: tuple[Rule, ...] = ()
     connect_timeout: float = 10.0

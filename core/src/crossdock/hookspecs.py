@@ -154,6 +154,23 @@ class ConnectorSpec:
         """
 
     @_one
+    def push_status(  # type: ignore[empty-body]
+        self, session: Session[Any], update: Order, order: Order, key: str
+    ) -> Receipt:
+        """Show on `order` (as this system knows it) how far it is in the system that does the work (`update`).
+
+        Called for every change of `update`'s status there: make doing it twice the same as doing it once. Parcels come
+        by `push_shipment`.
+
+        Example::
+
+            @hookimpl
+            def push_status(session: Session[Settings], update: Order, order: Order, key: str) -> Receipt:
+                session.http.put(f"orders/{order.key}/notes/{key}", {"text": update.raw_status})
+                return Receipt(external_id=order.key)
+        """
+
+    @_one
     def fetch_shipments(self, session: Session[Any], query: Query) -> Iterator[Page[Shipment]]:  # type: ignore[empty-body]
         """Read what was shipped; `order_key` is the order's key in this system. `ByKeys` takes order keys.
 

@@ -231,7 +231,8 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     `prices_include_tax` is the tax mode of this document's amounts: if false, lines, shipping and fees are net and
     `total` = lines + shipping + fees + `total_tax` - discounts that are not in the lines; if true the tax is inside.
     `status` is normalised, `raw_status` the vendor's word. `references` holds other systems' identifiers of the order;
-    ``references["external"]`` is the idempotency key under which Crossdock created it, if it did.
+    ``references["external"]`` is the idempotency key under which Crossdock created it, if it did. `needs_acceptance`:
+    the marketplace waits until the seller accepts or refuses it (before `accept_by`, where that is known).
     """
 
     AMOUNTS = _Fields("total", "total_tax", "discount_total")
@@ -262,6 +263,7 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     discount_total: Decimal = ZERO
     payment: Payment = Payment()
     fulfilled_by: Literal["seller", "third_party"] = "seller"
+    needs_acceptance: bool = False
     note: str = ""
     references: Mapping[str, str] = {}
     accept_by: datetime | None = None

@@ -180,6 +180,10 @@ class Connector:
         """See `ConnectorSpec.cancel_order`."""
         return self._receipt(self._call("cancel_order", session=session, known=known, reason=reason))
 
+    def push_status(self, session: Session[Any], update: Order, order: Order, key: str) -> Receipt:
+        """See `ConnectorSpec.push_status`."""
+        return self._receipt(self._call("push_status", session=session, update=update, order=order, key=key))
+
     def push_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Receipt:
         """See `ConnectorSpec.push_shipment`."""
         return self._receipt(self._call("push_shipment", session=session, shipment=shipment, order=order, key=key))

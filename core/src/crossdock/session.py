@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -36,6 +36,31 @@ class Memory(Protocol):
 
     def forget(self, table: str, keys: Iterable[str]) -> None:
         """Forget what turned out to be wrong."""
+
+    def items(self, table: str) -> dict[str, str]:
+        """Everything that is known in `table`, in the order of the keys."""
+
+
+@attrs.frozen(kw_only=True)
+class StoredFile:
+    """A file as it was kept: its bytes, when, and what is known of it beside (an ETag, a version)."""
+
+    content: bytes
+    kept_at: datetime
+    facts: Mapping[str, str] = attrs.field(factory=dict)
+
+
+class Files(Protocol):
+    """The last good files of one connection, kept across workers and restarts: feeds that may be read rarely."""
+
+    def get(self, name: str) -> StoredFile | None:
+        """The file kept under `name`, or `None`."""
+
+    def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
+        """Keep a file; one that was kept under `name` before is replaced."""
+
+    def kept_at(self, name: str) -> datetime | None:
+        """When the file was kept, without reading it."""
 
 
 @attrs.frozen(eq=False)
@@ -186,6 +211,28 @@ class WebhookState:
     note: str = ""
 
 
+class HeldFiles:
+    """`Files` that are gone with the process."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, StoredFile] = {}
+
+    def get(self, name: str) -> StoredFile | None:
+        """The file kept under `name`, or `None`."""
+        return self._files.get(name)
+
+    def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
+        """Keep a file."""
+        kept = StoredFile(content=content, kept_at=datetime.now(UTC), facts=dict(facts or {}))
+        self._files[name] = kept
+        return kept
+
+    def kept_at(self, name: str) -> datetime | None:
+        """When the file was kept."""
+        found = self._files.get(name)
+        return found.kept_at if found else None
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Session(Generic[S]):
     """An opened connection: its name, settings, HTTP session, clock, log and memory."""
@@ -196,6 +243,10 @@ class Session(Generic[S]):
     clock: Clock
     log: logging.LoggerAdapter[logging.Logger]
     memory: Memory
+    files: Files = attrs.field(factory=lambda: HeldFiles())
+    """The connection's files; kept in memory only where nothing is saved (verifying what is not saved yet)."""
+    hooks: Any = None
+    """The hooks that third parties added (see `AmbientSpec.add_hookspecs`), to be called by name."""
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     """What the last green verify learnt."""
 

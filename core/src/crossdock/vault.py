@@ -11,13 +11,17 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from crossdock.errors import SettingsError
+from crossdock.http.tokens import Token
+from crossdock.session import Memory
 
 KEY_VARIABLE = "CROSSDOCK_SECRET_KEY"
 KEY_FILE = "crossdock.key"
 _PREFIX = "enc:1:"
+_TOKENS = "oauth token"
 
 
 def new_key() -> str:
@@ -133,3 +137,28 @@ def masked(settings: Mapping[str, str], secrets: set[str]) -> dict[str, str]:
         name: ("***" if value and not is_reference(value) else value) if name in secrets else value
         for name, value in settings.items()
     }
+
+
+class SealedTokens:
+    """The access token of a connection in its memory, sealed: `crossdock.http.tokens.TokenStore`."""
+
+    def __init__(self, vault: Vault, memory: Memory, connection: str) -> None:
+        self._vault = vault
+        self._memory = memory
+        self._connection = connection
+
+    def load(self) -> Token | None:
+        """The token that was kept last; one that cannot be read any more is none."""
+        found = self._memory.get_many(_TOKENS, ["value", "renew_at", "origin"])
+        try:
+            value = self._vault.reveal(self._connection, _TOKENS, found["value"])
+            return Token(value=value, renew_at=datetime.fromisoformat(found["renew_at"]), origin=found["origin"])
+        except (KeyError, ValueError, SettingsError):
+            return None
+
+    def save(self, token: Token) -> None:
+        """Keep a token, if there is a key to seal it with."""
+        if self._vault.ready:
+            sealed = self._vault.seal(self._connection, _TOKENS, token.value)
+            values = {"value": sealed, "renew_at": token.renew_at.isoformat(), "origin": token.origin}
+            self._memory.put_many(_TOKENS, values)

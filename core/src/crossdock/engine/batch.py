@@ -17,7 +17,7 @@ from crossdock.errors import (
     RecordError,
     UnsupportedError,
 )
-from crossdock.http.client import delivery
+from crossdock.http.delivery import delivery
 from crossdock.records import from_document, to_document
 from crossdock.session import Outcome, Receipt, StillRunning
 from crossdock.store.ledger import Effect

@@ -27,7 +27,7 @@ from crossdock.errors import (
     StoreError,
     UsageError,
 )
-from crossdock.http.client import delivery
+from crossdock.http.delivery import delivery
 from crossdock.records import Order, Shipment, to_document
 from crossdock.session import Receipt
 from crossdock.store.config import FlowRow

@@ -24,7 +24,7 @@ from crossdock.errors import (
     StoreError,
     TransientError,
 )
-from crossdock.http.client import Marker
+from crossdock.http.delivery import Marker
 from crossdock.session import Receipt
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -22,7 +21,7 @@ import httpx
 import msgspec
 
 from crossdock.clock import Clock, monotonic
-from crossdock.connection import Budget, Endpoint, Outgoing
+from crossdock.connection import Budget, Endpoint, Outgoing, Upload
 from crossdock.errors import (
     AccessError,
     ConnectorError,
@@ -33,28 +32,12 @@ from crossdock.errors import (
 )
 from crossdock.http.answer import Answer, retry_after
 from crossdock.http.clients import Clients
+from crossdock.http.delivery import accepted, writes
 from crossdock.http.limits import PATIENCE, Limiter
+from crossdock.http.parts import Params, bearing, flatten, multipart
 from crossdock.http.redact import Redactor
+from crossdock.http.tokens import HeldToken, Tokens, TokenStore
 from crossdock.http.verdict import judge
-
-
-class Marker:
-    """What a delivery has to know of its requests.
-
-    `until`: when its lease ends; later than that no write leaves. `wrote`: a write left the house. `accepted`: a create
-    was answered with success.
-    """
-
-    def __init__(self, until: datetime | None = None) -> None:
-        self.until = until
-        self.wrote = False
-        self.accepted = False
-
-
-delivery: ContextVar[Marker | None] = ContextVar("delivery", default=None)
-"""The delivery that the current thread works on; set by the engine around a push."""
-
-Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 _ATTEMPTS = 4
 _DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
@@ -83,22 +66,6 @@ class ExchangeLog(Protocol):
         """Keep one exchange; must not raise."""
 
 
-def flatten(params: Params | None) -> tuple[tuple[str, str], ...]:
-    """Query parameters as text pairs: `None` is left out, lists repeat, booleans are lower case."""
-    if not params:
-        return ()
-    pairs = params.items() if isinstance(params, Mapping) else params
-    flat: list[tuple[str, str]] = []
-    for name, value in pairs:
-        several = value if isinstance(value, list | tuple) else (value,)
-        flat.extend((name, _text(each)) for each in several if each is not None)
-    return tuple(flat)
-
-
-def _text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
-
-
 class Http:
     """The HTTP session of one opened connection; thread-safe."""
 
@@ -111,13 +78,19 @@ class Http:
         budgets: Iterable[Budget] = (),
         secrets: Iterable[str] = (),
         exchanges: ExchangeLog | None = None,
+        tokens: TokenStore | None = None,
         seed: int | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.redactor = Redactor(secrets, endpoint.secret_params)
         self._clock = clock
         self._limiter = limiter
-        self._budgets = {budget.name: budget for budget in (*budgets, *endpoint.budgets)}
+        grant = endpoint.token
+        granted = (grant.budget,) if grant and grant.budget else ()
+        self._budgets = {budget.name: budget for budget in (*budgets, *endpoint.budgets, *granted)}
+        self._tokens = (
+            Tokens(grant, tokens or HeldToken(), clock, self._ask_token, self._learn_token) if grant else None
+        )
         self._exchanges = exchanges
         self._clients = Clients(endpoint)
         self._random = random.Random(seed)  # noqa: S311  jitter, not cryptography
@@ -135,10 +108,11 @@ class Http:
     def post(
         self, path: str, json: Any = None, *, params: Params | None = None, create: bool = False, safe: bool = False,
         budget: str = "", headers: Mapping[str, str] | None = None, timeout: float | None = None,
+        upload: Upload | None = None,
     ) -> Answer:  # fmt: skip
         """Write. Say `create=True` when doing it twice would make two, `safe=True` when it would not."""
         return self.request("POST", path, params, json=json, create=create, budget=budget, headers=headers,
-                            timeout=timeout, attempts=_ATTEMPTS if safe else 1)  # fmt: skip
+                            timeout=timeout, attempts=_ATTEMPTS if safe else 1, upload=upload)  # fmt: skip
 
     def put(
         self, path: str, json: Any = None, *, params: Params | None = None, budget: str = "",
@@ -154,26 +128,30 @@ class Http:
     def request(
         self, method: str, path: str, params: Params | None = None, *, json: Any = None, content: bytes | None = None,
         create: bool = False, budget: str = "", headers: Mapping[str, str] | None = None,
-        timeout: float | None = None, attempts: int = _ATTEMPTS, raw: bool = False,
+        timeout: float | None = None, attempts: int = _ATTEMPTS, raw: bool = False, upload: Upload | None = None,
+        anonymous: bool = False,
     ) -> Answer:  # fmt: skip
         """Any request. `raw=True` returns error answers instead of raising (for diagnosis in verify).
 
         `path` is joined to the connection's base URL; an absolute URL of another host is refused, because it would
-        carry the credentials there.
+        carry the credentials there. With `anonymous` any absolute URL will do: it is asked without credentials and
+        without the connection's own headers (a feed whose address is the secret, a file of a third party).
         """
-        outgoing = self._outgoing(method, path, params, json, content, headers)
+        if upload is not None:
+            content, headers = multipart(upload, headers)
+        outgoing = self._outgoing(method, path, params, json, content, headers, anonymous=anonymous)
         last = 1 if create else attempts
         for attempt in range(1, last + 1):
             self._wait_for(budget)
             error: ConnectorError | None
             try:
-                answer = self._exchange(outgoing, create=create, timeout=timeout)
+                answer = self._answered(outgoing, create=create, timeout=timeout, anonymous=anonymous)
             except TransientError as lost:
                 error = lost
             else:
                 error = judge(answer, self.endpoint.rules, creates=create, now=self._clock.now())
                 if create and error is None:
-                    _accepted()
+                    accepted()
                 self._learn(answer, error, budget)
                 if raw or error is None:
                     return answer
@@ -194,18 +172,21 @@ class Http:
 
     def _outgoing(
         self, method: str, path: str, params: Params | None, json: Any, content: bytes | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None, *, anonymous: bool = False,
     ) -> Outgoing:  # fmt: skip
         # The address's own query joins the parameters: `Auth` signs them, and the client would replace it by them.
-        url, _, query = self._url(path).partition("?")
-        sent = {"Accept": "application/json", "User-Agent": "crossdock", **self.endpoint.headers, **(headers or {})}
+        url, _, query = self._url(path, anonymous=anonymous).partition("?")
+        own = {} if anonymous else self.endpoint.headers
+        sent = {"Accept": "application/json", "User-Agent": "crossdock", **own, **(headers or {})}
         body = content or b""
         if json is not None:
             body = msgspec.json.encode(json)
             sent["Content-Type"] = "application/json"
         return Outgoing(method, url, (*parse_qsl(query, keep_blank_values=True), *flatten(params)), sent, body)
 
-    def _url(self, path: str) -> str:
+    def _url(self, path: str, *, anonymous: bool) -> str:
+        if anonymous and _ABSOLUTE.match(path):
+            return path
         base = self.endpoint.base_url.rstrip("/")
         if not _ABSOLUTE.match(path):
             return f"{base}/{path.lstrip('/')}" if path else base
@@ -241,11 +222,60 @@ class Http:
             allowance = limit.per / limit.calls * (limit.burst - 1)  # no burst before then either
             self._limiter.hold(budget, self._clock.now() + wait + allowance)
 
-    def _exchange(self, outgoing: Outgoing, *, create: bool, timeout: float | None) -> Answer:
-        signed = self.endpoint.auth(outgoing) if self.endpoint.auth else outgoing
+    def _answered(self, outgoing: Outgoing, *, create: bool, timeout: float | None, anonymous: bool) -> Answer:
+        """Sign and send; a token that is refused is renewed once."""
+        if anonymous:
+            return self._exchange(outgoing, create=create, timeout=timeout)
+        if self._tokens is None:
+            signed = self.endpoint.auth(outgoing) if self.endpoint.auth else outgoing
+            return self._exchange(signed, create=create, timeout=timeout)
+        token = self._tokens.current()
+        answer = self._exchange(bearing(outgoing, token), create=create, timeout=timeout)
+        if answer.status == 401:  # refused before any work, so also a create may be sent again
+            token = self._tokens.renewed(token)
+            answer = self._exchange(bearing(outgoing, token), create=create, timeout=timeout)
+        return answer
+
+    def _ask_token(self, form: bytes) -> Answer:
+        grant = self.endpoint.token
+        assert grant is not None  # noqa: S101  only called with one
+        headers = {"Accept": "application/json", "User-Agent": "crossdock",
+                   "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
+        for attempt in range(1, _ATTEMPTS + 1):
+            if grant.budget:
+                self._wait_for(grant.budget.name)
+            try:
+                answer = self._exchange(Outgoing("POST", grant.url, (), headers, form), create=False, timeout=None,
+                                        secret=True)  # fmt: skip
+            except TransientError:
+                if attempt == _ATTEMPTS or self._clock.stopping:
+                    raise
+            else:
+                error = judge(answer, (), creates=False, now=self._clock.now())
+                if error is None:
+                    return answer
+                if not isinstance(error, TransientError) or error.wait is not None or attempt == _ATTEMPTS:
+                    raise self._token_refused(answer, error)
+            self._clock.sleep(0.25 * 2 ** (attempt - 1) + self._random.uniform(0, 0.2))
+        raise AssertionError("unreachable")
+
+    def _token_refused(self, answer: Answer, error: ConnectorError) -> ConnectorError:
+        if isinstance(error, TransientError):
+            return self._masked(error)
+        said = self.redactor.text(error.vendor_message)
+        return AccessError(
+            f"{answer.url} refused to give a token: {said or f'it answered {answer.status}'}",
+            hint="Check the client id and the client secret, then run: crossdock connection verify NAME",
+            status=answer.status, vendor_message=said,
+        )  # fmt: skip
+
+    def _learn_token(self, token: str) -> None:
+        self.redactor.add([token])
+
+    def _exchange(self, signed: Outgoing, *, create: bool, timeout: float | None, secret: bool = False) -> Answer:
         at, started = self._clock.now(), monotonic()
-        if create or outgoing.method not in ("GET", "HEAD"):
-            _writes(at)
+        if not secret and (create or signed.method not in ("GET", "HEAD")):
+            writes(at)
         self.count += 1
         try:
             answer = self._send(signed, timeout, create=create)
@@ -264,14 +294,14 @@ class Http:
         except ConnectorError as error:
             self._keep(signed, at, started, None, str(error))
             raise
-        self._keep(signed, at, started, answer, "")
+        self._keep(signed, at, started, answer, "", secret=secret)
         return answer
 
     def _send(self, signed: Outgoing, timeout: float | None, *, create: bool) -> Answer:
         end = self.endpoint
         read = timeout or end.read_timeout
         started = monotonic()
-        with self._clients.one(read) as client:
+        with self._clients.one(read, secure=not signed.url.lower().startswith("http:")) as client:
             request = client.build_request(
                 signed.method, signed.url, params=list(signed.params) or None, headers=dict(signed.headers),
                 content=signed.content or None,
@@ -320,7 +350,9 @@ class Http:
         error.vendor_message = self.redactor.text(error.vendor_message)
         return error
 
-    def _keep(self, sent: Outgoing, at: datetime, started: float, answer: Answer | None, error: str) -> None:
+    def _keep(
+        self, sent: Outgoing, at: datetime, started: float, answer: Answer | None, error: str, *, secret: bool = False
+    ) -> None:
         if self._exchanges is None:
             return
         mask = self.redactor
@@ -333,26 +365,11 @@ class Http:
                 status=answer.status if answer else None,
                 seconds=monotonic() - started,
                 request_body=_excerpt(sent.content, mask),
-                response_body=_excerpt(answer.content, mask) if answer else "",
+                # What grants a token is a secret that nobody knows yet.
+                response_body=_excerpt(answer.content, mask) if answer and not secret else "",
                 error=mask.text(error),
             )
         )
-
-
-def _accepted() -> None:
-    marker = delivery.get()
-    if marker is not None:
-        marker.accepted = True
-
-
-def _writes(now: datetime) -> None:
-    """A worker that was stopped for longer than its lease must not send: another one asks and sends by now."""
-    marker = delivery.get()
-    if marker is None:
-        return
-    if marker.until is not None and now >= marker.until:
-        raise TransientError("The lease on this effect ended before its request could be sent; nothing was sent.")
-    marker.wrote = True
 
 
 def _excerpt(body: bytes, mask: Redactor) -> str:

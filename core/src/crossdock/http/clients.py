@@ -31,23 +31,25 @@ class Clients:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._secure = endpoint.base_url.lower().startswith("https:")
         self._slots = threading.BoundedSemaphore(endpoint.concurrency)
-        self._free: list[httpx.Client] = []
+        self._free: dict[bool, list[httpx.Client]] = {True: [], False: []}
         self._closed = False
 
     @contextlib.contextmanager
-    def one(self, patience: float) -> Iterator[httpx.Client]:
-        """A client for one request; raises `httpx.PoolTimeout` when none is free within `patience` seconds."""
+    def one(self, patience: float, *, secure: bool) -> Iterator[httpx.Client]:
+        """A client for one request, over TLS or not.
+
+        Raises `httpx.PoolTimeout` when none is free within `patience` seconds.
+        """
         if not self._slots.acquire(timeout=patience):
             raise httpx.PoolTimeout("all connections are in use")
         try:
             # The one that was used last: its connection is the most likely to be alive still.
-            client = self._taken() or self._made()
+            client = self._taken(secure) or _made(secure)
             try:
                 yield client
             finally:
-                self._free.append(client)
+                self._free[secure].append(client)
                 if self._closed:
                     self.close()
         finally:
@@ -56,22 +58,23 @@ class Clients:
     def close(self) -> None:
         """Close the connections; those in use when their requests end."""
         self._closed = True
-        while client := self._taken():
+        while client := self._taken(True) or self._taken(False):
             client.close()
 
-    def _taken(self) -> httpx.Client | None:
+    def _taken(self, secure: bool) -> httpx.Client | None:
         try:
-            return self._free.pop()
+            return self._free[secure].pop()
         except IndexError:
             return None
 
-    def _made(self) -> httpx.Client:
-        return httpx.Client(
-            verify=_ssl_context() if self._secure else False,
-            follow_redirects=False,
-            trust_env=self._secure,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE),
-            # Cookies are never kept: Extend begins to answer 400 after hundreds of pages with them
-            # (Extend Commerce page section 1), and no API here needs them.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
+
+def _made(secure: bool) -> httpx.Client:
+    return httpx.Client(
+        verify=_ssl_context() if secure else False,
+        follow_redirects=False,
+        trust_env=secure,
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE),
+        # Cookies are never kept: Extend begins to answer 400 after hundreds of pages with them
+        # (Extend Commerce page section 1), and no API here needs them.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )

@@ -90,15 +90,23 @@ class Redactor:
     """Replaces every shape of the given secrets by stars; thread-safe, cheap when nothing matches."""
 
     def __init__(self, secrets: Iterable[str], secret_params: Iterable[str] = ()) -> None:
+        names = [re.escape(name) for name in secret_params]
+        self._params = re.compile(rf"([?&](?:{'|'.join(names)})=)[^&\s\"'>]*") if names else None
+        self._secrets: frozenset[str] = frozenset()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Mask these as well from now on: a token that was just granted."""
+        self._secrets |= frozenset(secrets)
+        secrets = self._secrets
         # Longer secrets first, so that one that contains another is masked whole.
         whole = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         shapes = [shape for secret in whole for shape in _patterns(secret)]
-        self._pattern = re.compile("|".join(shapes)) if shapes else None
         anchors = [_anchors(secret) for secret in whole]
+        # The pattern is set first and last read: what another thread masks meanwhile is masked by the old or the new.
+        self._pattern = re.compile("|".join(shapes)) if shapes else None
         self._anchors = [anchor for each in anchors for anchor in each] if all(anchors) else [""]
         self._hexes = [secret.encode("utf-8", "surrogatepass").hex() for secret in whole]
-        names = [re.escape(name) for name in secret_params]
-        self._params = re.compile(rf"([?&](?:{'|'.join(names)})=)[^&\s\"'>]*") if names else None
 
     def text(self, value: str) -> str:
         """`value` without secrets."""

@@ -1,10 +1,15 @@
-"""The durable memory of a connection."""
+"""The durable memory of a connection, and its last good files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
-from crossdock.store.database import Database
+import msgspec
+
+from crossdock.session import StoredFile
+from crossdock.store.database import Database, stamp
 
 
 class StoredMemory:
@@ -20,6 +25,13 @@ class StoredMemory:
         rows = self._db.query(
             f"SELECT key, value FROM memory WHERE connection = ? AND name = ? AND {condition}",
             (self._connection, table, values),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def items(self, table: str) -> dict[str, str]:
+        """Everything that is known in `table`."""
+        rows = self._db.query(
+            "SELECT key, value FROM memory WHERE connection = ? AND name = ? ORDER BY key", (self._connection, table)
         )
         return {row[0]: row[1] for row in rows}
 
@@ -39,3 +51,39 @@ class StoredMemory:
                 f"DELETE FROM memory WHERE connection = ? AND name = ? AND {condition}",
                 (self._connection, table, values),
             )
+
+
+class StoredFiles:
+    """`crossdock.session.Files` in the store, compressed."""
+
+    def __init__(self, database: Database, connection: str, now: Callable[[], datetime]) -> None:
+        self._db = database
+        self._connection = connection
+        self._now = now
+
+    def get(self, name: str) -> StoredFile | None:
+        """The file kept under `name`, or `None`."""
+        rows = self._db.query(
+            "SELECT content, facts, kept_at FROM file WHERE connection = ? AND name = ?", (self._connection, name)
+        )
+        if not rows:
+            return None
+        content, facts, kept_at = rows[0]
+        known = msgspec.json.decode(facts, type=dict[str, str])
+        return StoredFile(content=zlib.decompress(content), facts=known, kept_at=datetime.fromisoformat(kept_at))
+
+    def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
+        """Keep a file; one that was kept under `name` before is replaced."""
+        kept = StoredFile(content=content, facts=dict(facts or {}), kept_at=self._now())
+        row = (
+            self._connection, name, zlib.compress(content, 3), msgspec.json.encode(kept.facts).decode(),
+            stamp(kept.kept_at),
+        )  # fmt: skip
+        with self._db.transaction() as db:
+            db.upsert("file", ("connection", "name", "content", "facts", "kept_at"), ("connection", "name"), [row])
+        return kept
+
+    def kept_at(self, name: str) -> datetime | None:
+        """When the file was kept, without reading it."""
+        rows = self._db.query("SELECT kept_at FROM file WHERE connection = ? AND name = ?", (self._connection, name))
+        return datetime.fromisoformat(rows[0][0]) if rows else None

@@ -298,7 +298,9 @@ class Records:
 
     def forget_connection(self, connection: str) -> None:
         """Delete all records, payloads, bookmarks and memories of a connection."""
-        for table in ("record", "payload", "stream", "parked", "memory", "meter", "exchange"):
+        for table in (
+            "record", "payload", "stream", "parked", "memory", "meter", "exchange", "file", "hold", "inbox", "hook",
+        ):  # fmt: skip
             self._db.run(f"DELETE FROM {table} WHERE connection = ?", (connection,))
         self._db.run("DELETE FROM binding WHERE source = ? OR connection = ?", (connection, connection))
 

@@ -264,6 +264,64 @@ class Memory(Table, table=True):
     value: str = Field(sa_column=_text())
 
 
+class File(Table, table=True):
+    """The last good file that a connector keeps of a feed; `content` is compressed."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    name: str = Field(sa_column=_text(primary=True))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    facts: str = Field(default="{}", sa_column=_text(default="{}"))
+    kept_at: str = Field(sa_column=_text())
+
+
+class Hold(Table, table=True):
+    """Goods of an order that was sold by `connection` and that the stock of `target` does not show yet."""
+
+    __table_args__ = (Index("ix_hold_sku", "target", "sku"),)
+    connection: str = Field(sa_column=_text(primary=True))
+    target: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    sku: str = Field(sa_column=_text(primary=True))
+    quantity: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    settled_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Hook(Table, table=True):
+    """The door of a connection for webhooks: its secret path token, sealed, and how far the vendor knows of it."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    token: str = Field(sa_column=_text())
+    previous: str = Field(default="", sa_column=_text(default=""))
+    previous_until: str | None = Field(default=None, sa_column=_text(nullable=True))
+    sent_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    confirmed_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    url: str = Field(default="", sa_column=_text(default=""))
+    external_id: str = Field(default="", sa_column=_text(default=""))
+    refused: int = Field(default=0, sa_column=_number(default="0"))
+
+
+class Inbox(Table, table=True):
+    """A webhook that was taken in: kept before it is answered, worked on later."""
+
+    __table_args__ = (
+        Index("ix_inbox_state", "state", "id"),
+        Index("ix_inbox_dedupe", "connection", "dedupe"),
+    )
+    id: int | None = Field(default=None, sa_column=_id())
+    connection: str = Field(sa_column=_text())
+    received_at: str = Field(sa_column=_text())
+    method: str = Field(sa_column=_text())
+    headers: str = Field(sa_column=_text())
+    query: str = Field(sa_column=_text())
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    dedupe: str = Field(default="", sa_column=_text(default=""))
+    signals: str = Field(default="[]", sa_column=_text(default="[]"))
+    state: str = Field(sa_column=_text())
+    note: str = Field(default="", sa_column=_text(default=""))
+    done_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
 class Event(Table, table=True):
     """Something a person should be able to read later: who changed what, pauses, decisions."""
 
