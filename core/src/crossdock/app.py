@@ -131,13 +131,14 @@ class App:
             raise UsageError(f"There is no connection {name!r}; there are: {known}.", hint="crossdock connection add")
         return row
 
-    def open(self, name: str) -> Opened:
+    def open(self, name: str, *, paused: bool = False) -> Opened:
         """An active connection; raises `UsageError` when it is paused or a draft.
 
         It is opened once and opened anew when its settings, its facts or its state changed, whoever changed them.
+        With `paused` a paused connection is opened, too: what it is sent is taken in, although nothing is fetched.
         """
         row = self.row(name)
-        if row.state != "active":
+        if row.state != "active" and not (paused and row.state == "paused"):
             reason = f": {row.reason}" if row.reason else ""
             raise UsageError(
                 f"The connection {name} is {row.state}{reason}", hint=f"crossdock connection verify {name}"

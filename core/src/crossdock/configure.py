@@ -17,12 +17,14 @@ from crossdock.schedule import check_schedule, default_every, parse_span, span_t
 from crossdock.store.config import FlowOptions, FlowRow, StreamRow
 
 TOTALS = ("keep", "line", "hold")
+SHORTAGES = ("hold", "refuse")
 OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "statuses": ("--statuses", ("orders",)),
+    "statuses": ("--statuses", ("orders", "statuses")),
     "totals": ("--totals", ("orders",)),
     "approve_above": ("--approve-above", ("orders",)),
-    "warehouses": ("--warehouse", ("balance",)),
-    "buffer": ("--buffer", ("balance",)),
+    "warehouses": ("--warehouse", ("balance", "acceptance")),
+    "buffer": ("--buffer", ("balance", "acceptance")),
+    "on_shortage": ("--on-shortage", ("acceptance",)),
     "skus": ("--sku", ("products", "prices", "balance")),
 }
 """Options of a flow: how they are called on the command line, and for which streams they are."""
@@ -97,6 +99,8 @@ def options_for(stream: str, given: Mapping[str, Any]) -> FlowOptions:
             raise UsageError(f"{option} is for flows of {', '.join(streams)}, not of {stream}.")
     if "totals" in changed and changed["totals"] not in TOTALS:
         raise UsageError(f"The policy for totals is one of {', '.join(TOTALS)}, not {changed['totals']!r}.")
+    if "on_shortage" in changed and changed["on_shortage"] not in SHORTAGES:
+        raise UsageError(f"on_shortage is one of {', '.join(SHORTAGES)}, not {changed['on_shortage']!r}.")
     known = get_args(OrderStatus)
     unknown = [each for each in changed.get("statuses", ()) if each not in known]
     if unknown:

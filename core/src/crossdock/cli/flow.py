@@ -10,7 +10,7 @@ import click
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, confirm
 from crossdock.cli.output import ago, arrow, counted, emit, examples, json_option, mark, plural, table
-from crossdock.configure import OPTIONS, TOTALS, add_flow, find_flow, options_for, remove_flow, words
+from crossdock.configure import OPTIONS, SHORTAGES, TOTALS, add_flow, find_flow, options_for, remove_flow, words
 from crossdock.engine.decide import switch_flow
 from crossdock.engine.planned import Change, Planned, planned
 from crossdock.engine.route import OPERATIONS, ORDER_STATUSES, check_flow
@@ -34,6 +34,8 @@ def flow() -> None:
         "crossdock flow add to-erp orders shop erp --statuses processing,completed --totals hold --live",
         "crossdock flow add stock balance erp shop --warehouse MAIN --buffer 2",
         "crossdock flow add tracking shipments erp shop",
+        "crossdock flow add accept acceptance marketplace erp --on-shortage hold",
+        "crossdock flow add progress statuses supplier shop",
     )
 )
 @click.argument("name")
@@ -49,25 +51,31 @@ def flow() -> None:
     help="When an order's parts do not add up to its total: keep the total, book the difference as a line, or hold.",
 )  # fmt: skip
 @click.option("--approve-above", default="", metavar="AMOUNT", help="Orders above this wait for a person.")
+@click.option(
+    "--on-shortage", type=click.Choice(SHORTAGES), default="hold", show_default=True,
+    help="When there is not enough stock to accept an order: leave it to a person, or refuse it.",
+)  # fmt: skip
 @click.option("--live", is_flag=True, help="Deliver from the start instead of planning first.")
 @json_option
 def add(
     name: str, stream: str, source: str, target: str, statuses: tuple[str, ...], warehouses: tuple[str, ...],
-    skus: tuple[str, ...], buffer: int, totals: str, approve_above: str, live: bool, as_json: bool,
+    skus: tuple[str, ...], buffer: int, totals: str, approve_above: str, on_shortage: str, live: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Let records of STREAM go from the connection SOURCE to the connection TARGET.
 
-    What is stored of the source already is planned at once.
+    What is stored of the source already is planned at once. Two streams are about orders that both sides know:
+    acceptance lets a marketplace SOURCE accept orders by the stock of TARGET, and statuses shows in TARGET how far its
+    orders are at SOURCE.
     """
     given = {"statuses": words(statuses), "warehouses": words(warehouses), "skus": words(skus), "buffer": buffer,
-             "totals": totals, "approve_above": approve_above}  # fmt: skip
+             "totals": totals, "approve_above": approve_above, "on_shortage": on_shortage}  # fmt: skip
     options = options_for(stream, given)
     app = app_from_context()
     row = FlowRow(name=name, stream=stream, source=source, target=target, mode="plan", options=options)
     count = add_flow(app, row)
     if live:
         row, count = switch_flow(app.bench, name, "live")
-    on = any(each.stream == stream and each.enabled for each in app.store.config.streams(source))
+    on = any(each.stream == row.reads and each.enabled for each in app.store.config.streams(source))
 
     def lines() -> Iterator[str]:
         if live:
@@ -77,7 +85,7 @@ def add(
             yield f"{mark('ok')} The flow {name} is in plan mode: {plural(count, 'effect')} planned, nothing is sent."
             yield f"Next: crossdock flow show {name}, then: crossdock flow live {name}"
         if not on:
-            yield f"{mark('warn')} {stream} of {source} is off: crossdock stream on {source} {stream}"
+            yield f"{mark('warn')} {row.reads} of {source} is off: crossdock stream on {source} {row.reads}"
 
     emit({**_data(app, row), "effects": count}, as_json, lines)
 

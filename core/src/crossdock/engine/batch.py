@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from crossdock.engine.bench import describe, pause_connection
-from crossdock.engine.route import published_stock
+from crossdock.engine.pull import read_channels
 from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told
+from crossdock.engine.stock import behind, published_stock, read_moments
 from crossdock.engine.translate import translate
 from crossdock.errors import (
     AccessError,
@@ -18,10 +20,13 @@ from crossdock.errors import (
     UnsupportedError,
 )
 from crossdock.http.delivery import delivery
-from crossdock.records import from_document, to_document
+from crossdock.records import Balance, from_document, to_document
 from crossdock.session import Outcome, Receipt, StillRunning
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Stored, cause_of
+
+AGAIN = timedelta(seconds=60)
+"""When to look again whether the orders of all channels were read."""
 
 
 class Batches(Settling):
@@ -62,7 +67,7 @@ class Batches(Settling):
             for effect in effects:
                 self._failed(effect, error)
         elif isinstance(error, AccessError):
-            pause_connection(self.bench, self.flow.target, error)
+            pause_connection(self.bench, self.flow.writes_to, error)
             self._fail(error)
             self._postpone(effects, None, describe(error))
         else:
@@ -76,8 +81,11 @@ class Batches(Settling):
             found = store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed])
             current = dict(found)
         items = []
+        waiting = self._raised_too_early(claimed, current) if flow.stream == "balance" else set()
         for effect in claimed:
             record = current.get(effect.key)
+            if effect.id in waiting:
+                continue
             if record is None:
                 self._supersede(effect, "Its record is no longer in the store.")
                 continue
@@ -91,6 +99,40 @@ class Batches(Settling):
                 self._fail(error)
         return items
 
+    def _raised_too_early(self, claimed: Sequence[Effect], current: Mapping[str, Balance]) -> set[int]:
+        """Put back what would raise stock before the orders of all channels were read; lower stock goes at once."""
+        raised = [
+            each
+            for each in claimed
+            if each.key in current and (not each.done or current[each.key].available > Decimal(each.done))
+        ]
+        moments = read_moments(self.bench, self.flow.source, [effect.key for effect in raised])
+        early: dict[str, list[Effect]] = {}
+        reasons: dict[datetime, str] = {}
+        for effect in raised:
+            moment = moments.get(effect.key)
+            if moment is None:
+                continue
+            if moment not in reasons:
+                reasons[moment] = self._behind(moment)
+            if reasons[moment]:
+                early.setdefault(reasons[moment], []).append(effect)
+        until = self.bench.clock.now() + AGAIN
+        for reason, effects in early.items():
+            self._postpone(effects, until, f"Stock is raised later: {reason}.")
+        return {effect.id for effects in early.values() for effect in effects}
+
+    def _behind(self, moment: datetime, but: str = "") -> str:
+        """Which channels' orders are not read as far as `moment`, after trying to read them; empty for none."""
+        stock = self.flow.target if self.flow.stream == "acceptance" else self.flow.source
+        if not behind(self.bench, stock, moment, but):
+            return ""
+        with self._catching_up:
+            if moment > self._caught_up:
+                self._caught_up = self.bench.clock.now()
+                read_channels(self.bench, stock, moment, but)
+        return ", and ".join(behind(self.bench, stock, moment, but))
+
     def _push_many(self, records: Sequence[Any]) -> list[Outcome]:
         connector, session = self.opened.connector, self.opened.session
         if self.flow.stream == "balance":
@@ -103,7 +145,8 @@ class Batches(Settling):
         by_key = {outcome.key: outcome for outcome in outcomes}
         told: list[Told] = []
         with self.bench.store.transaction():
-            for effect, record in items:
+            # In the order of their keys, as stock is planned: PostgreSQL would call a deadlock otherwise.
+            for effect, record in sorted(items, key=lambda item: item[0].key):
                 outcome = by_key.get(record.key)
                 if outcome is None:
                     text = f"{self.opened.connector.name} answered no outcome for it."
@@ -143,7 +186,7 @@ class Batches(Settling):
                 # The job itself may be fine: what was submitted is asked for later and not submitted again.
                 wait = self._backoff(submitted[0], error)
                 if isinstance(error, AccessError):
-                    pause_connection(self.bench, self.flow.target, error)
+                    pause_connection(self.bench, self.flow.writes_to, error)
                     self._fail(error)
                 self._ask_later(submitted, wait, describe(error))
                 continue

@@ -11,6 +11,7 @@ from crossdock.engine.push import idempotency_key
 from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import route_stored
 from crossdock.engine.settle import GAPS, SEVERAL, bind
+from crossdock.engine.stock import release_orders
 from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
@@ -78,10 +79,14 @@ def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
                 hint=f"Say it first: crossdock effects resolve {number}",
             )
     with bench.store.transaction():
-        return bench.store.effects.set_state(
+        count = bench.store.effects.set_state(
             numbers, "discarded", bench.clock.now(), when=("planned", "awaiting", "ready", "parked"),
             message=reason or "Discarded by a person.",
         )  # fmt: skip
+        for found in (effect(bench, number) for number in numbers):
+            if found.operation == "order" and found.state == "discarded":
+                release_orders(bench, found.source, found.target, [found.key])
+    return count
 
 
 def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = False) -> Effect:
@@ -119,7 +124,7 @@ def approve(bench: Bench, number: int) -> Effect:
 
 def _approval(bench: Bench, found: Effect) -> str:
     target = bench.open(found.target)
-    if not target.connector.can("preview_order") or found.stream != "orders":
+    if found.operation != "order" or not target.connector.can("preview_order"):
         return found.wanted
     flow = bench.store.config.flow(found.flow)
     stored = bench.store.records.get(found.source, found.stream, found.key)

@@ -10,7 +10,7 @@ from crossdock.engine.bench import Bench
 from crossdock.engine.findings import Comparison, Finding, Reader, latest_effect
 from crossdock.engine.pull import pull
 from crossdock.engine.push import idempotency_key
-from crossdock.engine.route import OPERATIONS, order_substance, prepared, route
+from crossdock.engine.route import OPERATIONS, order_substance, route
 from crossdock.engine.settle import bind
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
@@ -167,7 +167,7 @@ def _route(bench: Bench, flow: FlowRow, key: str) -> Effect | None:
     else:
         found = list(records.get_many(flow.source, flow.stream, [key]).values())
     with bench.store.transaction():
-        route(bench, flow, [prepared(stored) for stored in found])
+        route(bench, flow, [stored.prepared() for stored in found])
     return latest_effect(bench, flow, key)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
 from crossdock.engine.route import route
+from crossdock.engine.stock import stock_was_read
 from crossdock.errors import (
     AccessError,
     ConnectorError,
@@ -24,7 +25,7 @@ from crossdock.errors import (
 )
 from crossdock.records import RECORD_TYPES, fingerprint, from_document, to_document
 from crossdock.session import ByKeys, Page, Query, Since
-from crossdock.store.database import clean, stamp
+from crossdock.store.database import clean, stamp, unstamp
 from crossdock.store.leases import Lease
 from crossdock.store.records import Prepared
 
@@ -90,6 +91,19 @@ def pull(
         return _Pull(bench, opened, stream, lease, report).run(keys, full=full, since=since, dry_run=dry_run)
 
 
+def read_channels(bench: Bench, stock: str, moment: datetime, but: str = "") -> None:
+    """Read the orders of the channels that sell the stock of a connection and were not read since `moment`.
+
+    Only those that are read at all: switched on, or read by hand before. One that cannot be read now stays behind.
+    """
+    for flow in bench.store.config.flows_into(stock, "orders"):
+        read_at = unstamp(bench.store.records.read_at(flow.source, "orders"))
+        if flow.source == but or flow.mode == "paused" or read_at is None or read_at >= moment:
+            continue
+        with contextlib.suppress(UsageError):  # paused, or another worker is reading it: it says so itself
+            pull(bench, flow.source, "orders")
+
+
 @contextlib.contextmanager
 def _lease(bench: Bench, name: str) -> Iterator[Lease]:
     lease = bench.store.leases.take(name, bench.owner, bench.clock.now(), LEASE)
@@ -124,6 +138,7 @@ class _Pull:
         self.report = report
         self.counts = Counts()
         self.number = 0
+        self.began = bench.clock.now()
         self.start: datetime | None = None
         self.parked_before = False
         self._kind = RECORD_TYPES[stream]
@@ -131,7 +146,8 @@ class _Pull:
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
         bench, name = self.bench, self.opened.name
         bench.store.journal.bury(name, self.stream, bench.clock.now())
-        self.number = bench.store.journal.begin("pull", bench.clock.now(), connection=name, stream=self.stream)
+        self.began = bench.clock.now()
+        self.number = bench.store.journal.begin("pull", self.began, connection=name, stream=self.stream)
         self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
         self.parked_before = bench.store.records.any_parked(name, self.stream)
         state = "done"
@@ -142,6 +158,8 @@ class _Pull:
             self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
             if bench.clock.stopping:
                 state = "stopped"
+            elif moving and not dry_run:
+                self._read_it_all()
         except AccessError as denied:
             pause_connection(bench, name, denied)
             state, error = "failed", denied
@@ -157,6 +175,13 @@ class _Pull:
         message = describe(error) if isinstance(error, ConnectorError) else str(error or "")
         bench.store.journal.end(self.number, state, self.counts.as_dict(), message, bench.clock.now())
         return Pulled(self.number, state, self.counts, error)
+
+    def _read_it_all(self) -> None:
+        """Everything that had changed when the run began is kept now."""
+        with self.bench.store.transaction():
+            self.bench.store.records.set_read(self.opened.name, self.stream, self.began)
+            if self.stream == "balance":
+                stock_was_read(self.bench, self.opened.name, self.began)
 
     def _query(self, keys: Sequence[str], full: bool, since: datetime | None) -> tuple[Query, bool]:
         """What to ask for, and whether it may move the bookmark."""
@@ -208,6 +233,8 @@ class _Pull:
                 if parked:
                     records.park(name, self.stream, parked, self.number, now)
                     self.parked_before = True
+                if self.stream == "balance" and prepared:
+                    stock_was_read(bench, name, self.began, [row.record.sku for row in prepared])
                 for flow in bench.store.config.flows_of(name, self.stream) if fresh else ():
                     self.counts.effects += route(bench, flow, fresh)
                 if moving and page.cursor is not None:

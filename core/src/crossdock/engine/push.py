@@ -12,12 +12,14 @@ from typing import Any
 
 import attrs
 
-from crossdock.engine.batch import Batches
+from crossdock.engine.accept import decide
+from crossdock.engine.batch import AGAIN, Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
 from crossdock.engine.restore import may_be_there
-from crossdock.engine.route import DEAD, REPEATABLE
+from crossdock.engine.route import REPEATABLE
 from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind
-from crossdock.engine.translate import translate
+from crossdock.engine.stock import DEAD
+from crossdock.engine.translate import check_one_address, translate
 from crossdock.errors import (
     AccessError,
     ConnectorError,
@@ -226,16 +228,26 @@ class _Push(Batches):
             return
         key, session, connector = idempotency_key(effect), self.opened.session, self.opened.connector
         known = self._known(effect)
-        if isinstance(record, Order):
+        if effect.operation == "accept":
+            self._decide(effect, record)
+            return
+        if effect.operation == "status":
+            order = self._order_of(effect, record.key)
+            if order is None:
+                return
+            with self._slots:
+                receipt = connector.push_status(session, record, order, key)
+        elif isinstance(record, Order):
             if record.status in DEAD and known is None:
                 self._supersede(effect, f"It is {record.status} and was never handed on.")
                 return
+            check_one_address(record, effect.target)
             if self._waits_for_approval(effect, record, key):
                 return
             with self._slots:
                 receipt = connector.push_order(session, record, key, known)
         elif isinstance(record, Shipment):
-            order = self._order_of(effect, record)
+            order = self._order_of(effect, record.order_key)
             if order is None:
                 return
             with self._slots:
@@ -253,13 +265,32 @@ class _Push(Batches):
             return None
         return translate(self.bench, self.flow, self.tables, stored.record)
 
-    def _order_of(self, effect: Effect, shipment: Shipment) -> Order | None:
-        """The target's own order that a shipment belongs to, along the binding."""
+    def _decide(self, effect: Effect, order: Order) -> None:
+        """Accept an order that waits for it, refuse it, or leave it to a person."""
+        if not order.needs_acceptance:
+            self._supersede(effect, f"It does not wait to be accepted any more: it is {order.raw_status}.")
+            return
+        seen = unstamp(effect.created_at)
+        behind = self._behind(seen, but=effect.source) if seen else ""
+        if behind:
+            self._postpone([effect], self.bench.clock.now() + AGAIN, f"It is decided later: {behind}.")
+            return
+        decision, reason = decide(self.bench, self.flow, order, approved=effect.approval == effect.wanted)
+        if decision is None:
+            self._await(effect, reason)
+            return
+        known = Receipt(external_id=order.key, number=order.number)
+        with self._slots:
+            receipt = self.opened.connector.accept_order(self.opened.session, known, decision)
+        self._done(effect, receipt, to_document(order).decode(), reason or "Accepted.")
+
+    def _order_of(self, effect: Effect, key: str) -> Order | None:
+        """The target's own order that became `key` at the source, along the binding."""
         records = self.bench.store.records
-        origins = records.origins(effect.source, "orders", [shipment.order_key]).get(shipment.order_key, [])
+        origins = records.origins(effect.source, "orders", [key]).get(key, [])
         bound = next((each for each in origins if each.source == effect.target), None)
         if bound is None:
-            self._set_aside(effect, shipment)
+            self._set_aside(effect, key)
             return None
         stored = records.get(effect.target, "orders", bound.source_key)
         if stored is None:
@@ -270,17 +301,17 @@ class _Push(Batches):
         order: Order = stored.record
         return order
 
-    def _set_aside(self, effect: Effect, shipment: Shipment) -> None:
-        """A shipment of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
+    def _set_aside(self, effect: Effect, key: str) -> None:
+        """News of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
         store, now = self.bench.store, self.bench.clock.now()
         with store.transaction():
             store.database.serialize(BINDINGS)
-            origins = store.records.origins(effect.source, "orders", [shipment.order_key])
+            origins = store.records.origins(effect.source, "orders", [key])
             known = any(bound.source == effect.target for bounds in origins.values() for bound in bounds)
             if known and effect.state == "sending":
                 store.effects.ready_again(effect, None, "Its order became known.", self.number, now)
             else:
-                text = f"Its order {shipment.order_key} did not come from {effect.target}."
+                text = f"Its order {key} did not come from {effect.target}."
                 store.effects.supersede(effect, text, self.number, now)
         self._count("postponed" if known else "superseded")
 
@@ -316,7 +347,7 @@ class _Push(Batches):
             found = self._find(effect)
         except AccessError as error:
             self.bench.store.effects.let_go(effect)
-            pause_connection(self.bench, self.flow.target, error)
+            pause_connection(self.bench, self.flow.writes_to, error)
             self._fail(error)
             return
         except ConnectorError as error:
@@ -368,5 +399,5 @@ class _Push(Batches):
         if self.flow.stream != "shipments":
             return connector.find_order(session, key)
         shipment = self._record(effect)
-        order = self._order_of(effect, shipment) if shipment is not None else None
+        order = self._order_of(effect, shipment.order_key) if shipment is not None else None
         return None if order is None else connector.find_shipment(session, shipment, order, key)

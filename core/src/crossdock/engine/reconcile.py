@@ -15,7 +15,8 @@ from crossdock.engine.bench import Bench, Report
 from crossdock.engine.findings import Comparison, Finding, Reader, why_not
 from crossdock.engine.reconcile_items import compare_customers, compare_prices, compare_products, compare_shipments
 from crossdock.engine.reconcile_items import compare_stock as compare_balance
-from crossdock.engine.route import DEAD, refusal
+from crossdock.engine.route import refusal
+from crossdock.engine.stock import DEAD
 from crossdock.engine.translate import Tables, translate
 from crossdock.errors import RecordError, UsageError
 from crossdock.mapping import exponent, total_difference
@@ -41,6 +42,11 @@ def reconcile(
         raise UsageError(f"A flow of {flow.stream} has no dates; leave --from and --to out.")
     if since and until and since >= until:
         raise UsageError("--from is not before --to.")
+    if flow.stream != flow.reads:
+        raise UsageError(
+            f"A flow of {flow.stream} leaves nothing on two sides that could be compared.",
+            hint=f"Its effects say what was done: crossdock effects list --flow {flow.name}",
+        )
     result = Comparison(
         flow=flow.name, stream=flow.stream, source=flow.source, target=flow.target, against=flow.target, since=since,
         until=until,

@@ -7,7 +7,8 @@ from typing import Any
 
 from crossdock.engine.bench import Bench
 from crossdock.engine.findings import LEDGER, Comparison, Finding, Reader, latest_effect, why_not
-from crossdock.engine.route import refusal, stock_of
+from crossdock.engine.route import refusal
+from crossdock.engine.stock import stock_of
 from crossdock.engine.translate import translate
 from crossdock.errors import RecordError
 from crossdock.mapping import round_money
@@ -20,7 +21,10 @@ _HUNDRED = Decimal(100)
 def compare_stock(bench: Bench, flow: FlowRow, reader: Reader, result: Comparison) -> None:
     """Per SKU: what the flow would publish of the source's stock now, against what the target shows."""
     reader.need(flow.target, "balance")
-    expected = stock_of(flow, _admitted(bench, flow, reader, result))
+    began = bench.clock.now()
+    balances: list[Balance] = _admitted(bench, flow, reader, result)
+    held = bench.store.holds.of(flow.source, [each.sku for each in balances], unsettled_at=began)
+    expected = stock_of(flow, balances, held)
     there: dict[str, Decimal] = {}
     for balance in _target(flow, reader, result):
         there[balance.sku] = there.get(balance.sku, ZERO) + balance.available

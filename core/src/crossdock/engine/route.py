@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -11,25 +11,26 @@ from typing import Any
 import msgspec
 
 from crossdock.engine.bench import Bench
+from crossdock.engine.stock import DEAD, hold_orders, stock_intents
 from crossdock.errors import RecordError, UsageError
-from crossdock.records import ZERO, Balance, Order
+from crossdock.records import Balance, Order
 from crossdock.store.config import FlowRow
 from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared, Stored
 
 OPERATIONS = {
     "orders": "order", "products": "product", "prices": "price", "balance": "balance", "shipments": "shipment",
-    "customers": "customer",
+    "customers": "customer", "acceptance": "accept", "statuses": "status",
 }  # fmt: skip
 PUSH_HOOKS = {
     "orders": "push_order", "products": "push_products", "prices": "push_prices", "balance": "push_balance",
-    "shipments": "push_shipment", "customers": "push_customer",
+    "shipments": "push_shipment", "customers": "push_customer", "acceptance": "accept_order",
+    "statuses": "push_status",
 }  # fmt: skip
-REPEATABLE = ("product", "price", "balance", "customer")
+REPEATABLE = ("product", "price", "balance", "customer", "accept", "status")
 """Operations that set absolute values: doing them twice is doing them once, so a lost answer needs no question."""
 
 ORDER_STATUSES = ("processing", "completed", "shipped", "partially_shipped")
-DEAD = ("cancelled", "failed", "deleted", "refunded")
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -51,6 +52,12 @@ def order_substance(order: Order) -> str:
     return blake2b(_encode(parts), digest_size=16).hexdigest()
 
 
+def status_substance(order: Order) -> str:
+    """A hash of how far an order is: what a flow of statuses reports."""
+    parts = (order.status, order.raw_status, order.number, order.extras)
+    return blake2b(_encode(parts), digest_size=16).hexdigest()
+
+
 def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     """Write the intents of new and changed records of `flow`'s source into the ledger; answers how many.
 
@@ -60,20 +67,62 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
         return 0
     allowed = _without_echo(bench, flow, rows)
     wanted = bench.store.effects.wanted(flow.name, [_effect_key(row) for row in allowed])
-    stock = flow.stream == "balance"
-    intents = _stock_intents(bench, flow, allowed) if stock else _intents(bench, flow, allowed, wanted)
+    intents = _wanted(bench, flow, allowed, wanted)
+    if flow.stream == "orders":
+        hold_orders(bench, flow, allowed, {each.key for each in intents})
     intents = [each for each in intents if wanted.get(each.key) != each.wanted]
     if intents:
         state = "planned" if flow.mode != "live" else "ready"
         bench.store.effects.plan(
-            flow.name, OPERATIONS[flow.stream], flow.source, flow.target, flow.stream, intents, state, bench.clock.now()
-        )
+            flow.name, OPERATIONS[flow.stream], flow.source, flow.writes_to, flow.reads, intents, state,
+            bench.clock.now(),
+        )  # fmt: skip
     return len(intents)
+
+
+def _wanted(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], told: Container[str]) -> list[Intent]:
+    match flow.stream:
+        case "balance":
+            return stock_intents(
+                bench, flow, sorted({row.record.sku for row in rows if not refusal(bench, flow, row.record)})
+            )
+        case "acceptance":
+            return _decisions(bench, flow, rows)
+        case "statuses":
+            return [
+                Intent(row.key, row.key, status_substance(row.record))
+                for row in _of_target(bench, flow, rows)
+                if not refusal(bench, flow, row.record)
+            ]
+        case _:
+            return _intents(bench, flow, rows, told)
+
+
+def _decisions(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
+    """Orders that wait for the seller; those that waited and are decided elsewhere by now settle themselves."""
+    waiting = [row for row in rows if not refusal(bench, flow, row.record)]
+    others = {row.key: row for row in rows if row.record.needs_acceptance is False}
+    stale = bench.store.effects.open_keys(flow.name, list(others)) if others else ()
+    return [Intent(row.key, row.ref, f"decide {order_substance(row.record)}") for row in waiting] + [
+        Intent(key, others[key].ref, f"decided {others[key].record.raw_status}") for key in sorted(stale)
+    ]
+
+
+def _of_target(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Prepared]:
+    """Orders that came from the target, or may have: their binding may not be kept yet."""
+    origins = bench.store.records.origins(flow.source, "orders", [row.key for row in rows])
+    prefix = f"{flow.target}-"
+    return [
+        row
+        for row in rows
+        if any(each.source == flow.target for each in origins.get(row.key, ()))
+        or (row.key not in origins and (not _mark(row.record) or _mark(row.record).startswith(prefix)))
+    ]
 
 
 def _without_echo(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> Sequence[Prepared]:
     """What came from the target is not sent back to it."""
-    if flow.stream in ("shipments", "balance", "prices"):
+    if flow.stream in ("shipments", "balance", "prices", "acceptance", "statuses"):
         return rows
     records = bench.store.records
     origins = records.origins(flow.source, flow.stream, [row.key for row in rows])
@@ -113,44 +162,16 @@ def refusal(bench: Bench, flow: FlowRow, record: Any) -> str:
     if isinstance(record, Order):
         if record.fulfilled_by != "seller":
             return "fulfilled by a third party"
-        if record.status not in (options.statuses or ORDER_STATUSES):
+        if flow.stream == "acceptance" and not record.needs_acceptance:
+            return "it does not wait to be accepted"
+        if flow.stream == "statuses":
+            if options.statuses and record.status not in options.statuses:
+                return f"status {record.status}"
+        elif flow.stream == "orders" and record.status not in (options.statuses or ORDER_STATUSES):
             return f"status {record.status}"
     elif options.skus and getattr(record, "sku", options.skus[0]) not in options.skus:
         return "sku not in the flow"
     return str(bench.ambient.ask("route_record", "", flow=flow.name, record=record))
-
-
-def _stock_intents(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> list[Intent]:
-    skus = sorted({row.record.sku for row in rows if not refusal(bench, flow, row.record)})
-    return [
-        Intent(sku, sku, format(stock.available.normalize(), "f"))
-        for sku, stock in published_stock(bench, flow, skus).items()
-    ]
-
-
-def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
-    """What a flow publishes for SKUs: the stored stock of its warehouses added up, less the buffer, never below zero.
-
-    Read from the store at the moment it is needed, so an older snapshot cannot overwrite a newer one.
-    """
-    return stock_of(flow, (stored.record for stored in bench.store.records.by_refs(flow.source, "balance", skus)))
-
-
-def stock_of(flow: FlowRow, balances: Iterable[Balance]) -> dict[str, Balance]:
-    """What a flow makes of its source's stock, by SKU (see `published_stock`)."""
-    found: dict[str, Balance] = {}
-    options = flow.options
-    for balance in balances:
-        if options.warehouses and balance.warehouse not in options.warehouses:
-            continue
-        before = found.get(balance.sku)
-        as_of = max(filter(None, (balance.as_of, before.as_of if before else None)), default=None)
-        available = balance.available + (before.available if before else ZERO)
-        found[balance.sku] = Balance(sku=balance.sku, available=available, as_of=as_of)
-    return {
-        sku: Balance(sku=sku, available=max(each.available - Decimal(options.buffer), ZERO), as_of=each.as_of)
-        for sku, each in found.items()
-    }
 
 
 def check_flow(bench: Bench, flow: FlowRow) -> None:
@@ -160,11 +181,19 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
     if flow.source == flow.target:
         raise UsageError("A flow goes from one connection to another.")
     source, target = bench.open(flow.source), bench.open(flow.target)
-    if not source.connector.can(f"fetch_{flow.stream}"):
-        raise UsageError(f"{flow.source} ({source.connector.info.title}) cannot be asked for {flow.stream}.")
+    if not source.connector.can(f"fetch_{flow.reads}"):
+        raise UsageError(f"{flow.source} ({source.connector.info.title}) cannot be asked for {flow.reads}.")
     hook = PUSH_HOOKS[flow.stream]
-    if not target.connector.can(hook):
-        raise UsageError(f"{flow.target} ({target.connector.info.title}) cannot take {flow.stream}: it has no {hook}.")
+    taker = source if flow.writes_to == flow.source else target
+    if not taker.connector.can(hook):
+        raise UsageError(
+            f"{flow.writes_to} ({taker.connector.info.title}) cannot take {flow.stream}: it has no {hook}."
+        )
+    if flow.stream == "acceptance" and not target.connector.can("fetch_balance"):
+        raise UsageError(
+            f"{flow.target} ({target.connector.info.title}) cannot be asked for stock, which decides on acceptance.",
+            hint="A flow of acceptance goes from the marketplace to the system whose stock is sold.",
+        )
     _check_options(flow)
     if flow.stream in ("balance", "prices"):
         for other in bench.store.config.flows_between(flow.target, flow.source, flow.stream):
@@ -180,6 +209,8 @@ def _check_options(flow: FlowRow) -> None:
         raise UsageError(f"totals is keep, line or hold, not {options.totals!r}.")
     if options.buffer < 0:
         raise UsageError("The buffer is a quantity that is kept back; it cannot be negative.")
+    if options.on_shortage not in ("hold", "refuse"):
+        raise UsageError(f"on_shortage is hold or refuse, not {options.on_shortage!r}.")
     if options.approve_above:
         try:
             good = Decimal(options.approve_above).is_finite()
@@ -192,19 +223,31 @@ def _check_options(flow: FlowRow) -> None:
 def route_stored(bench: Bench, flow: FlowRow) -> int:
     """Route everything that is stored already, for a flow that is new or has changed; answers how many intents."""
     count = 0
-    for page in bench.store.records.pages(flow.source, flow.stream):
+    if flow.stream in ("balance", "acceptance"):
+        _hold_again(bench, flow.source if flow.stream == "balance" else flow.target)
+    for page in bench.store.records.pages(flow.source, flow.reads):
         with bench.store.transaction():
             bench.store.config.hold_pages()
             # Read again: a page that was kept meanwhile must not be overtaken by what was read before it.
-            current = bench.store.records.get_many(flow.source, flow.stream, [stored.key for stored in page])
-            rows = []
-            for stored in current.values():
-                with contextlib.suppress(RecordError):
-                    rows.append(prepared(stored))
-            count += route(bench, flow, rows)
+            count += route(bench, flow, _current(bench, flow, page))
     return count
 
 
-def prepared(stored: Stored) -> Prepared:
-    """A stored record as a fetched one, to be routed again."""
-    return Prepared(stored.key, stored.ref, stored.fingerprint, stored.updated_at, stored.document, stored.record)
+def _current(bench: Bench, flow: FlowRow, page: Sequence[Stored]) -> list[Prepared]:
+    """The records of a page as they are now, inside the transaction; those that cannot be read are left out."""
+    rows = []
+    for stored in bench.store.records.get_many(flow.source, flow.reads, [stored.key for stored in page]).values():
+        with contextlib.suppress(RecordError):
+            rows.append(stored.prepared())
+    return rows
+
+
+def _hold_again(bench: Bench, stock: str) -> None:
+    """Hold what the orders under way take of a stock: nothing was noted before it mattered."""
+    for flow in bench.store.config.flows_into(stock, "orders"):
+        for page in bench.store.records.pages(flow.source, "orders"):
+            with bench.store.transaction():
+                bench.store.config.hold_pages()
+                rows = _without_echo(bench, flow, _current(bench, flow, page))
+                admitted = bench.store.effects.open_keys(flow.name, [row.key for row in rows])
+                hold_orders(bench, flow, rows, admitted)

@@ -61,18 +61,25 @@ class Delivered:
         return attrs.asdict(self)
 
 
+UNBOUND = ("accept", "status")
+"""Operations on what exists already: they make nothing that could be bound."""
+
+
 def bind(bench: Bench, bound: Bound) -> None:
     """Keep where a record exists, and wake what waited to know it; inside a transaction.
 
-    Shipments of an order may be read before the order's own answer is kept: they were set aside and go on now.
+    Shipments of an order may be read before the order's own answer is kept: they were set aside and go on now. What an
+    order takes is held until the stock of the system that has it now is read anew.
     """
     store, now = bench.store, bench.clock.now()
     store.records.bind(bound, now)
     if bound.stream != "orders":
         return
-    for flow in store.config.flows_between(bound.connection, bound.source, "shipments"):
-        store.database.serialize(BINDINGS)
-        store.effects.wake(flow.name, bound.external_id, now)
+    store.holds.settle(bound.source, bound.connection, bound.source_key, now)
+    for stream in ("shipments", "statuses"):
+        for flow in store.config.flows_between(bound.connection, bound.source, stream):
+            store.database.serialize(BINDINGS)
+            store.effects.wake(flow.name, bound.external_id, now)
 
 
 class Settling:
@@ -82,7 +89,7 @@ class Settling:
         self.bench = bench
         self.flow = flow
         self.report = report
-        self.opened: Opened = bench.open(flow.target)
+        self.opened: Opened = bench.open(flow.writes_to)
         self.counts = Delivered()
         self.number = 0
         self.tables: Tables = {}
@@ -92,6 +99,8 @@ class Settling:
         self._troubles = 0
         self._under_way: dict[int, tuple[int, Marker]] = {}
         self._lock = threading.Lock()
+        self._catching_up = threading.Lock()
+        self._caught_up = datetime.min.replace(tzinfo=UTC)
         self._dice = random.Random()  # noqa: S311  jitter, not cryptography
 
     # -- what is under way -------------------------------------------------------------------------
@@ -181,7 +190,7 @@ class Settling:
 
     def _done(self, effect: Effect, receipt: Receipt, document: str | None, message: str = "") -> None:
         with self.bench.store.transaction():
-            told = self._keep_done(effect, receipt, document, message, bound=True)
+            told = self._keep_done(effect, receipt, document, message, bound=effect.operation not in UNBOUND)
         self._troubles = 0
         self._tell_all([told])
 
@@ -201,7 +210,7 @@ class Settling:
         """Settle by what has to happen next."""
         text = describe(error)
         if isinstance(error, AccessError):
-            pause_connection(self.bench, self.flow.target, error)
+            pause_connection(self.bench, self.flow.writes_to, error)
             self._fail(error)
             self._postpone([effect], None, text)
         elif isinstance(error, OutcomeUnknownError) and not self._repeats(effect):
@@ -236,7 +245,7 @@ class Settling:
     def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str) -> None:
         now = self.bench.clock.now()
         with self.bench.store.transaction():
-            for effect in effects:
+            for effect in sorted(effects, key=lambda effect: effect.key):
                 self.bench.store.effects.ready_again(effect, until, message, self.number, now)
         self._count("postponed", len(effects))
 

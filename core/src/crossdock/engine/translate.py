@@ -91,3 +91,14 @@ def _address(tables: Tables, address: Address | None) -> Address | None:
 
 def _one(tables: Tables, kind: str, value: str) -> str:
     return tables.get(kind, {}).get(value, value)
+
+
+def check_one_address(order: Order, target: str) -> None:
+    """Refuse an order whose lines go to different places: the parcels would all go to one of them."""
+    places = {line.ship_to or order.shipping_address for line in order.lines if line.quantity}
+    if len(places) > 1:
+        raise RecordError(
+            f"Its lines go to {len(places)} different addresses, and {target} takes one address for an order.",
+            path="lines.ship_to",
+            hint="Enter it there by hand, one order for each address, then: crossdock effects resolve or discard.",
+        )

@@ -38,13 +38,19 @@ class StreamRow:
     synced_at: str | None = None
 
 
+DERIVED = {"acceptance": "orders", "statuses": "orders"}
+"""Flows that are about records of another stream: accepting orders, and showing how far they are."""
+
+
 @attrs.frozen(kw_only=True)
 class FlowOptions:
     """What a flow does with records. Empty tuples mean "no restriction".
 
     `statuses`: orders enter the flow in these states. `warehouses`: whose stock is added up. `buffer`: stock kept back
     for each SKU. `totals`: what to do when an order's parts do not add up to its total: ``keep`` (the stated total is
-    the truth), ``line`` (one explicit rounding line) or ``hold`` (park). `dry_run`: nothing is sent.
+    the truth), ``line`` (one explicit rounding line) or ``hold`` (park). `on_shortage`: an order that waits to be
+    accepted while there is not enough stock waits for a person (``hold``) or is refused (``refuse``). `dry_run`:
+    nothing is sent.
     """
 
     statuses: tuple[str, ...] = ()
@@ -53,6 +59,7 @@ class FlowOptions:
     buffer: int = 0
     totals: str = "keep"
     approve_above: str = ""
+    on_shortage: str = "hold"
     dry_run: bool = False
 
 
@@ -66,6 +73,16 @@ class FlowRow:
     target: str
     mode: str
     options: FlowOptions = FlowOptions()
+
+    @property
+    def reads(self) -> str:
+        """The stream of `source` whose records take the flow."""
+        return DERIVED.get(self.stream, self.stream)
+
+    @property
+    def writes_to(self) -> str:
+        """The connection that the flow writes to: an order is accepted where it comes from."""
+        return self.source if self.stream == "acceptance" else self.target
 
 
 _FLOWS = "flows"
@@ -169,7 +186,23 @@ class Config:
         when it catches up.
         """
         self._db.share(_FLOWS)
-        return self._flows("source = ? AND stream = ? AND mode <> 'paused'", source, stream)
+        names = [stream, *(name for name, reads in DERIVED.items() if reads == stream)]
+        marks = ", ".join("?" * len(names))
+        return self._flows(f"source = ? AND stream IN ({marks}) AND mode <> 'paused'", source, *names)
+
+    def flows_into(self, target: str, stream: str) -> list[FlowRow]:
+        """The flows of a stream to `target`, paused ones too."""
+        return self._flows("target = ? AND stream = ?", target, stream)
+
+    def stock_matters(self, connection: str) -> bool:
+        """Whether anything is published or decided by the stock of a connection."""
+        return bool(
+            self._db.query(
+                "SELECT 1 FROM flow WHERE (source = ? AND stream = 'balance') "
+                "OR (target = ? AND stream = 'acceptance') LIMIT 1",
+                (connection, connection),
+            )
+        )
 
     def flows_between(self, source: str, target: str, stream: str) -> list[FlowRow]:
         """The flows of a stream from `source` to `target`, paused ones too."""

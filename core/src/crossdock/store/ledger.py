@@ -107,6 +107,15 @@ class Ledger:
         rows = self._db.query(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*params, limit))
         return [Effect(*row) for row in rows]
 
+    def open_keys(self, flow: str, keys: Sequence[str], states: Sequence[str] = OPEN) -> set[str]:
+        """Those `keys` whose effect in the flow is in one of `states`."""
+        condition, values = self._db.any_of("key", keys)
+        marks = ", ".join("?" * len(states))
+        rows = self._db.query(
+            f"SELECT key FROM effect WHERE flow = ? AND state IN ({marks}) AND {condition}", (flow, *states, values)
+        )
+        return {row[0] for row in rows}
+
     def counts(self, flow: str = "") -> dict[tuple[str, str], int]:
         """How many effects each flow has in each state."""
         rows = self._db.query(

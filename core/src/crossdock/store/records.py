@@ -56,6 +56,10 @@ class Stored:
                 hint=f"Read it again: crossdock sync {self.connection} {self.stream} --key {self.key}",
             ) from error  # fmt: skip
 
+    def prepared(self) -> Prepared:
+        """The stored record as a fetched one, to be routed again; raises `RecordError` as `record` does."""
+        return Prepared(self.key, self.ref, self.fingerprint, self.updated_at, self.document, self.record)
+
 
 @attrs.frozen(slots=True)
 class Bound:
@@ -255,6 +259,18 @@ class Records:
         self._db.upsert(
             "stream", ("connection", "stream", "cursor", "synced_at"), ("connection", "stream"),
             [(connection, stream, cursor, stamp(now))],
+        )  # fmt: skip
+
+    def read_at(self, connection: str, stream: str) -> str | None:
+        """When the last run began that read everything that had changed in a stream; a stamp of our clock."""
+        rows = self._db.query("SELECT read_at FROM stream WHERE connection = ? AND stream = ?", (connection, stream))
+        return rows[0][0] if rows else None
+
+    def set_read(self, connection: str, stream: str, started: datetime) -> None:
+        """A run that began at `started` has read everything that had changed."""
+        self._db.upsert(
+            "stream", ("connection", "stream", "read_at"), ("connection", "stream"),
+            [(connection, stream, stamp(started))],
         )  # fmt: skip
 
     # -- parked payloads ---------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.effects import Effects
 from crossdock.store.gaps import Gaps
+from crossdock.store.holds import Holds
+from crossdock.store.inbox import Hooks, Inbox
 from crossdock.store.journal import Journal
 from crossdock.store.leases import Leases
 from crossdock.store.records import Records
@@ -26,6 +28,9 @@ class Store:
         self.gaps = Gaps(database)
         self.journal = Journal(database)
         self.leases = Leases(database)
+        self.hooks = Hooks(database)
+        self.inbox = Inbox(database)
+        self.holds = Holds(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

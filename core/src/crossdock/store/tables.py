@@ -59,6 +59,7 @@ class Stream(Table, table=True):
     every: int | None = Field(default=None, sa_column=_number(nullable=True))
     cron: str = Field(default="", sa_column=_text(default=""))
     cursor: str | None = Field(default=None, sa_column=_text(nullable=True))
+    read_at: str | None = Field(default=None, sa_column=_text(nullable=True))
     synced_at: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 

@@ -17,6 +17,7 @@ def _text(name: str, *, nullable: bool = False, default: str | None = None) -> s
 
 def upgrade() -> None:
     """Make the tables."""
+    op.add_column("stream", _text("read_at", nullable=True))
     op.create_table(
         "file",
         _text("connection"),
@@ -75,3 +76,4 @@ def downgrade() -> None:
     """Drop the tables."""
     for table in ("inbox", "hook", "hold", "file"):
         op.drop_table(table)
+    op.drop_column("stream", "read_at")

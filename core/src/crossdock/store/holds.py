@@ -1,0 +1,137 @@
+"""Goods of orders that were sold and that the stock of the system behind them does not show yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import attrs
+
+from crossdock.store.database import Database, stamp
+
+SOLD = "sold"
+WAITING = "waiting"
+"""The seller has not decided yet whether to accept the order: it counts against what is published, not against other
+orders that wait as well."""
+
+
+@attrs.frozen(slots=True)
+class HeldOrder:
+    """What an order of `connection` takes from the stock of a system: quantities by SKU as that system names it."""
+
+    key: str
+    state: str
+    quantities: Mapping[str, Decimal]
+
+
+class Holds:
+    """Verbs on holds; the caller holds the transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def keep(self, connection: str, target: str, orders: Sequence[HeldOrder]) -> set[str]:
+        """Note what orders take now, nothing included; answers the SKUs whose held quantity may have changed.
+
+        What was decided to be accepted stays decided, and what was handed on (`settle`) waits for the next stock.
+        """
+        touched = self._drop(
+            connection, target, [order.key for order in orders], "AND settled_at IS NULL AND state = ?", WAITING
+        )
+        touched |= self._drop_gone(connection, target, orders)
+        rows = [
+            (connection, target, order.key, sku, format(quantity.normalize(), "f"), order.state)
+            for order in orders
+            for sku, quantity in sorted(order.quantities.items())
+        ]
+        self._db.many(
+            "INSERT INTO hold (connection, target, key, sku, quantity, state) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (connection, target, key, sku) DO UPDATE SET quantity = excluded.quantity",
+            rows,
+        )
+        return touched | {row[3] for row in rows}
+
+    def _drop_gone(self, connection: str, target: str, orders: Sequence[HeldOrder]) -> set[str]:
+        """Rows of lines that the orders no longer have."""
+        wanted = {order.key: order.quantities for order in orders}
+        condition, keys = self._db.any_of("key", list(wanted))
+        rows = self._db.query(
+            "SELECT key, sku FROM hold WHERE connection = ? AND target = ? AND settled_at IS NULL AND " + condition,
+            (connection, target, keys),
+        )
+        gone = [(key, sku) for key, sku in rows if sku not in wanted[key]]
+        self._db.many(
+            "DELETE FROM hold WHERE connection = ? AND target = ? AND key = ? AND sku = ?",
+            [(connection, target, key, sku) for key, sku in gone],
+        )
+        return {sku for _, sku in gone}
+
+    def _drop(self, connection: str, target: str, keys: Sequence[str], more: str, *params: str) -> set[str]:
+        condition, values = self._db.any_of("key", keys)
+        rows = self._db.query(
+            f"DELETE FROM hold WHERE connection = ? AND target = ? AND {condition} {more} RETURNING sku",
+            (connection, target, values, *params),
+        )
+        return {row[0] for row in rows}
+
+    def settle(self, connection: str, target: str, key: str, now: datetime) -> None:
+        """The order was handed on: the next stock that is read after `now` shows it."""
+        self._db.run(
+            "UPDATE hold SET settled_at = ?, state = 'sold' WHERE connection = ? AND target = ? AND key = ? "
+            "AND settled_at IS NULL",
+            (stamp(now), connection, target, key),
+        )
+
+    def sell(self, connection: str, target: str, key: str) -> None:
+        """The order was accepted."""
+        self._db.run(
+            "UPDATE hold SET state = 'sold' WHERE connection = ? AND target = ? AND key = ?", (connection, target, key)
+        )
+
+    def release(self, connection: str, target: str, keys: Sequence[str]) -> set[str]:
+        """The orders take nothing any more; answers their SKUs."""
+        return self._drop(connection, target, keys, "")
+
+    def expire(self, target: str, before: datetime, skus: Sequence[str] | None = None) -> set[str]:
+        """The stock of `target` was read from `before` on, of these SKUs or of all: it shows what was settled earlier.
+
+        Answers the SKUs of which less is held now.
+        """
+        if skus is None:
+            rows = self._db.query(
+                "DELETE FROM hold WHERE target = ? AND settled_at < ? RETURNING sku", (target, stamp(before))
+            )
+        else:
+            condition, values = self._db.any_of("sku", skus)
+            rows = self._db.query(
+                f"DELETE FROM hold WHERE target = ? AND settled_at < ? AND {condition} RETURNING sku",
+                (target, stamp(before), values),
+            )
+        return {row[0] for row in rows}
+
+    def of(
+        self, target: str, skus: Sequence[str], *, sold_only: bool = False, but: tuple[str, str] = ("", ""),
+        unsettled_at: datetime | None = None,
+    ) -> dict[str, Decimal]:  # fmt: skip
+        """How much is held of SKUs.
+
+        `sold_only` leaves out what waits for a decision, `but` the order (connection, key) itself; with `unsettled_at`
+        only what was not handed on before then.
+        """
+        condition, values = self._db.any_of("sku", skus)
+        rows = self._db.query(
+            f"SELECT connection, key, sku, quantity, state, settled_at FROM hold WHERE target = ? AND {condition}",
+            (target, values),
+        )
+        since = stamp(unsettled_at) if unsettled_at else ""
+        found: dict[str, Decimal] = {}
+        for connection, key, sku, quantity, state, settled_at in rows:
+            if (
+                (sold_only and state != SOLD)
+                or (connection, key) == but
+                or (since and settled_at and settled_at < since)
+            ):
+                continue
+            found[sku] = found.get(sku, Decimal(0)) + Decimal(quantity)
+        return found
