@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import attrs
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.push import idempotency_key
 from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import route_stored
-from crossdock.engine.settle import GAPS, SEVERAL, bind
+from crossdock.engine.settle import GAPS, SEVERAL, bind, idempotency_key
 from crossdock.engine.stock import release_orders
 from crossdock.engine.translate import translate
 from crossdock.errors import UsageError

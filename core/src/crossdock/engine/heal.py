@@ -9,9 +9,8 @@ import attrs
 from crossdock.engine.bench import Bench
 from crossdock.engine.findings import Comparison, Finding, Reader, latest_effect
 from crossdock.engine.pull import pull
-from crossdock.engine.push import idempotency_key
 from crossdock.engine.route import OPERATIONS, order_substance, route
-from crossdock.engine.settle import bind
+from crossdock.engine.settle import bind, idempotency_key
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
 from crossdock.store.ledger import Effect, Intent

@@ -17,7 +17,7 @@ from crossdock.engine.batch import AGAIN, Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
 from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
-from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind
+from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind, idempotency_key
 from crossdock.engine.stock import DEAD
 from crossdock.engine.translate import check_one_address, translate
 from crossdock.errors import (
@@ -67,14 +67,6 @@ def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), rep
             f"The flow {flow.name} runs dry, nothing is sent.", hint=f"Switch dry_run off in the flow {flow.name}."
         )
     return _Push(bench, flow, report).run(patience)
-
-
-def idempotency_key(effect: Effect) -> str:
-    """The key under which a record is created on the target, the same for every attempt and every worker.
-
-    It is the source connection and the record's key there, so it survives a flow that is renamed or made again.
-    """
-    return f"{effect.source}-{effect.key}"
 
 
 class _Push(Batches):

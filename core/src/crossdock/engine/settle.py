@@ -82,6 +82,14 @@ def bind(bench: Bench, bound: Bound) -> None:
             store.effects.wake(flow.name, bound.external_id, now)
 
 
+def idempotency_key(effect: Effect) -> str:
+    """The key under which a record is created on the target, the same for every attempt and every worker.
+
+    It is the source connection and the record's key there, so it survives a flow that is renamed or made again.
+    """
+    return f"{effect.source}-{effect.key}"
+
+
 class Settling:
     """What the deliveries of one push share: counts, leases, and the ways in which an effect can end."""
 

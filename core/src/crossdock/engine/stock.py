@@ -19,7 +19,7 @@ from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared
 
 DEAD = ("cancelled", "failed", "deleted", "refunded")
-_TAKING = ("draft", "pending", "on_hold", "processing", "partially_shipped", "unknown")
+_TAKING = ("pending", "on_hold", "processing", "partially_shipped")
 """Orders in these states will take goods, whether or not the flow hands them on already."""
 
 

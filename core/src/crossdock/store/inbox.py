@@ -234,7 +234,7 @@ class Inbox:
         rows = self._db.query(f"SELECT {', '.join(_ROW)} FROM inbox WHERE id = ?", (number,))
         return _row(rows[0]) if rows else None
 
-    def list(self, *, connection: str = "", state: str = "", limit: int = 50) -> list[InboxRow]:
+    def rows(self, *, connection: str = "", state: str = "", limit: int = 50) -> list[InboxRow]:
         """Webhooks, newest first."""
         rows = self._db.query(
             f"SELECT {', '.join(_ROW)} FROM inbox WHERE (connection = ? OR ? = '') AND (state = ? OR ? = '') "
