@@ -22,7 +22,17 @@ from crossdock import (
     WebhookState,
     hookimpl,
 )
-from crossdock_woocommerce import articles, catalogue, orders, placing, shipments, stocking, verifying, webhook
+from crossdock_woocommerce import (
+    articles,
+    catalogue,
+    orders,
+    placing,
+    progress,
+    shipments,
+    stocking,
+    verifying,
+    webhook,
+)
 from crossdock_woocommerce.settings import INFO, Settings
 
 
@@ -60,6 +70,12 @@ def find_order(session: Session[Settings], key: str) -> Sequence[Receipt]:
 def cancel_order(session: Session[Settings], known: Receipt, reason: str) -> Receipt:
     """Cancel an order."""
     return placing.cancel_order(session, known, reason)
+
+
+@hookimpl
+def push_status(session: Session[Settings], update: Order, order: Order, key: str) -> Receipt:
+    """Show how far an order is elsewhere."""
+    return progress.push_status(session, update, order, key)
 
 
 @hookimpl
