@@ -13,7 +13,7 @@ import click
 from crossdock.app import App
 from crossdock.cli.context import app_from_context
 from crossdock.cli.output import emit, examples, json_option, mark, plural, table
-from crossdock.engine.decide import add_mappings
+from crossdock.engine.decide import add_mappings, remove_mapping
 from crossdock.errors import UsageError
 from crossdock.store.gaps import EVERY_FLOW, KINDS
 
@@ -146,7 +146,7 @@ def remove(flow: str, kind: str, value: str, as_json: bool) -> None:
     """Remove a row; what was sent with it stays as it is."""
     app = app_from_context()
     with app.store.transaction():
-        removed = app.store.gaps.remove(flow, kind, value)
+        removed = remove_mapping(app.bench, flow, kind, value)
         if removed:
             app.store.journal.event("mapping removed", flow, f"{kind} {value}", app.clock.now())
     if not removed:

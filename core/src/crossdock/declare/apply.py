@@ -18,7 +18,7 @@ from crossdock.declare.difference import (
     wanted_schedule,
 )
 from crossdock.declare.document import FlowSpec, Project
-from crossdock.engine.decide import add_mappings, switch_flow
+from crossdock.engine.decide import add_mappings, remove_mapping, switch_flow
 from crossdock.engine.route import check_flow, route_stored
 from crossdock.errors import CrossdockError, UsageError
 from crossdock.session import Check
@@ -140,7 +140,7 @@ def _flow(app: App, spec: FlowSpec, file: str) -> int:
 def _prune(app: App, project: Project) -> None:
     with app.store.transaction():
         for flow, kind, value in removed_mappings(app, project):
-            app.store.gaps.remove(flow, kind, value)
+            remove_mapping(app.bench, flow, kind, value)
             app.store.journal.event("mapping removed", flow, f"{kind} {value}", app.clock.now())
     for name in removed_flows(app, project):
         remove_flow(app, name)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 
 from crossdock.engine.bench import Bench
 from crossdock.engine.restore import ABSENT
-from crossdock.engine.route import route_stored
+from crossdock.engine.route import rename_holds, route_stored
 from crossdock.engine.settle import GAPS, SEVERAL, bind, idempotency_key
 from crossdock.engine.stock import release_orders
 from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
+from crossdock.store.gaps import EVERY_FLOW
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound
 
@@ -29,7 +30,23 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
             for gap in store.gaps.matching(flow, kind, value):
                 store.gaps.close(gap, now)
                 freed += store.effects.free_gap(gap, now)
+        _rename_holds(bench, {flow for flow, kind, _, _ in rows if kind == "sku"})
     return freed
+
+
+def remove_mapping(bench: Bench, flow: str, kind: str, value: str) -> int:
+    """Remove a mapping row; answers how many there were."""
+    with bench.store.transaction():
+        count = bench.store.gaps.remove(flow, kind, value)
+        if count and kind == "sku":
+            _rename_holds(bench, {flow})
+    return count
+
+
+def _rename_holds(bench: Bench, names: Collection[str]) -> None:
+    if names:
+        flows = [each for each in bench.store.config.flows() if each.stream == "orders"]
+        rename_holds(bench, [each for each in flows if each.name in names or EVERY_FLOW in names])
 
 
 def effect(bench: Bench, number: int) -> Effect:

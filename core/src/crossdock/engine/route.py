@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -235,11 +235,25 @@ def route_stored(bench: Bench, flow: FlowRow) -> int:
 
 def _current(bench: Bench, flow: FlowRow, page: Sequence[Stored]) -> list[Prepared]:
     """The records of a page as they are now, inside the transaction; those that cannot be read are left out."""
+    return _readable(bench.store.records.get_many(flow.source, flow.reads, [stored.key for stored in page]).values())
+
+
+def _readable(found: Iterable[Stored]) -> list[Prepared]:
     rows = []
-    for stored in bench.store.records.get_many(flow.source, flow.reads, [stored.key for stored in page]).values():
+    for stored in found:
         with contextlib.suppress(RecordError):
             rows.append(stored.prepared())
     return rows
+
+
+def rename_holds(bench: Bench, flows: Iterable[FlowRow]) -> None:
+    """The SKU tables of order flows have changed: what their orders hold is named anew; inside a transaction."""
+    for flow in flows:
+        keys = bench.store.holds.keys(flow.source, flow.target)
+        stored = bench.store.records.get_many(flow.source, "orders", keys).values()
+        rows = _readable(stored)
+        admitted = bench.store.effects.open_keys(flow.name, [row.key for row in rows])
+        hold_orders(bench, flow, rows, admitted)
 
 
 def _hold_again(bench: Bench, stock: str) -> None:

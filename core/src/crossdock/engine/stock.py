@@ -19,8 +19,9 @@ from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared
 
 DEAD = ("cancelled", "failed", "deleted", "refunded")
-_TAKING = ("pending", "on_hold", "processing", "partially_shipped")
-"""Orders in these states will take goods, whether or not the flow hands them on already."""
+_TAKING = ("on_hold", "processing", "partially_shipped")
+"""Orders in these states will take goods, whether or not the flow hands them on already. A pending order takes none
+(half of them are never paid) unless it waits for the seller to accept it."""
 
 
 def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
@@ -74,7 +75,8 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
 
 def _held(order: Order, admitted: bool, names: Mapping[str, str]) -> HeldOrder:
     quantities: dict[str, Decimal] = {}
-    if order.fulfilled_by == "seller" and order.status not in DEAD and (admitted or order.status in _TAKING):
+    taking = admitted or order.needs_acceptance or order.status in _TAKING
+    if taking and order.fulfilled_by == "seller" and order.status not in DEAD:
         for line in order.lines:
             if line.sku and line.quantity > 0 and line.status not in DEAD:
                 sku = names.get(line.sku, line.sku)

@@ -75,6 +75,14 @@ class Holds:
         )
         return {row[0] for row in rows}
 
+    def keys(self, connection: str, target: str) -> list[str]:
+        """The orders of `connection` that hold something and were not handed on."""
+        rows = self._db.query(
+            "SELECT DISTINCT key FROM hold WHERE connection = ? AND target = ? AND settled_at IS NULL ORDER BY key",
+            (connection, target),
+        )
+        return [row[0] for row in rows]
+
     def settle(self, connection: str, target: str, key: str, now: datetime) -> None:
         """The order was handed on: the next stock that is read after `now` shows it."""
         self._db.run(

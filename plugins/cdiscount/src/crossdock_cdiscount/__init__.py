@@ -1,0 +1,3 @@
+"""The Cdiscount (Octopia) connector for Crossdock."""
+
+__version__ = "0.1.0"
