@@ -131,7 +131,8 @@ class Http:
         timeout: float | None = None, attempts: int = _ATTEMPTS, raw: bool = False, upload: Upload | None = None,
         anonymous: bool = False,
     ) -> Answer:  # fmt: skip
-        """Any request. `raw=True` returns error answers instead of raising (for diagnosis in verify).
+        """Any request. `raw=True` returns error answers instead of raising: for diagnosis in verify, and where the
+        caller judges, because the vendor refuses inside a success; a create does not count as accepted then.
 
         `path` is joined to the connection's base URL; an absolute URL of another host is refused, because it would
         carry the credentials there. With `anonymous` any absolute URL will do: it is asked without credentials and
@@ -150,7 +151,7 @@ class Http:
                 error = lost
             else:
                 error = judge(answer, self.endpoint.rules, creates=create, now=self._clock.now())
-                if create and error is None:
+                if create and error is None and not raw:
                     accepted()
                 self._learn(answer, error, budget)
                 if raw or error is None:

@@ -40,8 +40,15 @@ _TAGS = re.compile(r"<(script|style).*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECASE
 _WORDS = ("message", "Message", "error_description", "detail", "title", "error")
 
 
+_FIELDS = 5
+
+
 def vendor_message(body: bytes) -> str:
-    """The vendor's own words in an error body, at most 300 characters: a message field, or the text of a page."""
+    """The vendor's own words in an error body, at most 300 characters: a message field, or the text of a page.
+
+    Of a problem report (RFC 9457 as ASP.NET writes it) also the bad fields and the trace that the vendor's support
+    asks for.
+    """
     try:
         value = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, ValueError):
@@ -50,10 +57,24 @@ def vendor_message(body: bytes) -> str:
         for word in _WORDS:
             if isinstance(value.get(word), str) and value[word]:
                 code = value.get("code")
-                said = html.unescape(_TAGS.sub(" ", value[word]))
-                return (f"{code}: {said}" if isinstance(code, str) and code else said)[:300]
+                said = html.unescape(_TAGS.sub(" ", value[word])) + _bad_fields(value.get("errors"))
+                return (f"{code}: {said}" if isinstance(code, str) and code else said)[:300] + _trace(value)
     plain = html.unescape(_TAGS.sub(" ", body[:4000].decode("utf-8", "replace")))
     return " ".join(plain.split())[:300]
+
+
+def _bad_fields(errors: object) -> str:
+    """The fields of a validation problem with what is said of each."""
+    if not isinstance(errors, dict):
+        return ""
+    several = ((name, said) for name, said in list(errors.items())[:_FIELDS] if isinstance(said, list))
+    told = [f"{name}: {' '.join(each for each in said if isinstance(each, str))}" for name, said in several]
+    return f" {'; '.join(told)}" if told else ""
+
+
+def _trace(value: dict[str, object]) -> str:
+    trace = value.get("traceId")
+    return f" (trace {trace[:80]})" if isinstance(trace, str) and trace else ""
 
 
 def judge(answer: Answer, rules: Sequence[Rule], *, creates: bool, now: datetime) -> ConnectorError | None:

@@ -15,6 +15,7 @@ from typing import Any
 from crossdock import Address, Charge, Discount, Order, OrderLine, OrderStatus, Party, Payment, Refund, Tax
 from crossdock.mapping import decimal, fail, utc
 from crossdock_woocommerce import wire
+from crossdock_woocommerce.decorations import decorations
 
 KEY_META = "_crossdock_key"
 
@@ -40,6 +41,7 @@ _MICRO = Decimal("0.000001")
 _MILLION = Decimal(1000000)
 _NO_RATE = ("", "", None)
 _NOBODY = Party()
+_NO_PRINTS: Mapping[str, str] = {}
 _Rates = dict[int | str, tuple[str, str, Decimal | None]]
 
 
@@ -77,8 +79,11 @@ def modified(row: wire.Stamp | wire.Order | wire.Product) -> datetime:
     return at
 
 
-def to_order(row: wire.Order, start: datetime | None = None) -> Order | str:
-    """The order, or why it is left out: a draft of the checkout, or placed before `start`."""
+def to_order(row: wire.Order, start: datetime | None = None, prints: Mapping[str, str] = _NO_PRINTS) -> Order | str:
+    """The order, or why it is left out: a draft of the checkout, or placed before `start`.
+
+    `prints` says which meta keys of a line hold its prints (see `decorations`).
+    """
     status = row.status
     if status in DRAFTS:
         return "checkout draft"
@@ -108,7 +113,7 @@ def to_order(row: wire.Order, start: datetime | None = None) -> Order | str:
         customer=_NOBODY if billing is None else _party(billing, row.customer_id, meta),
         billing=None if billing is None else _address(billing),
         shipping_address=None if shipping is None else _address(shipping),
-        lines=tuple([_line(each, rates) for each in row.line_items]),
+        lines=tuple([_line(each, rates, prints) for each in row.line_items]),
         charges=_charges(row, rates),
         discounts=tuple([
             Discount(code=each.code, amount=amount(each.discount, "coupon_lines.discount"))
@@ -154,7 +159,7 @@ def _taxes_apart(row: wire.Order) -> tuple[Tax, ...]:
     )  # fmt: skip
 
 
-def _line(row: wire.Line, rates: _Rates) -> OrderLine:
+def _line(row: wire.Line, rates: _Rates, prints: Mapping[str, str]) -> OrderLine:
     raw = row.quantity
     quantity = Decimal(raw) if raw.__class__ is int else decimal(raw, "line_items.quantity")
     subtotal, total = amount(row.subtotal, "line_items.subtotal"), amount(row.total, "line_items.total")
@@ -168,8 +173,10 @@ def _line(row: wire.Line, rates: _Rates) -> OrderLine:
         chosen = {each.key: each.value for each in row.meta_data if each.key[:1] != "_"}
         if chosen:
             extras["meta_data"] = chosen
+    printed = decorations(row.meta_data, prints) if prints and row.meta_data else ()
     return OrderLine(
         key=str(row.id),
+        decorations=printed,
         sku=str(row.sku or ""),
         gtin=str(row.global_unique_id or ""),
         name=row.name or "",

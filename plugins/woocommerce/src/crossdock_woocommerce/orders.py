@@ -13,6 +13,7 @@ from crossdock import Answer, ByKeys, Order, Page, PluginError, Query, Session, 
 from crossdock.paging import Batch, ChangeFeed, Reading, chunks, walk_feeds
 from crossdock_woocommerce import mapping, wire
 from crossdock_woocommerce.api import Api, api
+from crossdock_woocommerce.decorations import fields_of
 from crossdock_woocommerce.settings import Settings
 
 W = TypeVar("W")
@@ -28,8 +29,10 @@ def fetch(session: Session[Settings], query: Query) -> Iterator[Page[Order]]:
     start = query.start if isinstance(query, Since) else None
     start = start or session.settings.order_start
 
+    prints = fields_of(session.settings.print_fields)
+
     def to_record(row: wire.Order) -> Order | str:
-        return mapping.to_order(row, start)
+        return mapping.to_order(row, start, prints)
 
     if isinstance(query, ByKeys):
         batches = by_ids(session, "orders", wire.ORDER, query.keys)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from crossdock import Auth, ConnectorInfo, Endpoint, Outgoing, Rule, Secret, StreamInfo, basic_auth, setting
+from crossdock_woocommerce.decorations import DEFAULT, check_fields
 from crossdock_woocommerce.signing import oauth, spelled_out
 
 _KEYS = "WooCommerce > Settings > Advanced > REST API > Add key, permissions Read/Write"
@@ -104,6 +105,11 @@ class Settings:
     keep_sales: bool = setting(
         "Keep sale prices", default=False,
         help="yes: a pushed price without list price leaves the shop's sale price alone; no: it ends the sale",
+    )  # fmt: skip
+
+    print_fields: str = setting(
+        "Print fields", default=DEFAULT, check=check_fields,
+        help="Which meta key of an order line holds what of a print, for printed goods: part=key,part=key",
     )  # fmt: skip
 
     @property
