@@ -1,0 +1,3 @@
+"""The Mirakl connector for Crossdock."""
+
+__version__ = "0.1.0"
