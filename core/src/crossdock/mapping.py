@@ -64,6 +64,8 @@ def decimal(value: object, path: str) -> Decimal:
             parsed = Decimal(value)
         except InvalidOperation:
             fail(f"{path} is not a number: {value!r}.", path=path)
+    elif value.__class__ is Decimal:
+        parsed = value
     elif value is None:
         return ZERO
     elif isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
