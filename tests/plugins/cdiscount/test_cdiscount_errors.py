@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from conftest import pulled
+from cdiscount_kit import pulled
 
 from crossdock import (
     AccessError,

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from conftest import balanced
+from cdiscount_kit import balanced
 
 from crossdock import ByKeys, Since
 from crossdock_cdiscount import offers, plugin

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import NOW, DictMemory
+from cdiscount_kit import NOW, DictMemory
 from hypothesis import given
 from hypothesis import strategies as st
 

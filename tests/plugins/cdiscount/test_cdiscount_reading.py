@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from conftest import NOW, balanced, pulled
+from cdiscount_kit import NOW, balanced, pulled
 
 from crossdock import ByKeys, PluginError, Since, TransientError
 from crossdock_cdiscount import plugin, reading

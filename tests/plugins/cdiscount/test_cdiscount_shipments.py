@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import pulled
+from cdiscount_kit import pulled
 
 from crossdock import Gap, Order, OutcomeUnknownError, Parcel, RecordError, Shipment, ShipmentLine
 from crossdock_cdiscount import plugin
@@ -164,6 +164,28 @@ def test_a_part_of_a_line_is_the_line_with_a_note(sold):
 
     assert parcels(shop) == [["A1"], []]
     assert "whole lines" in receipt.note
+
+
+def test_the_rest_of_a_line_that_was_reported_whole_is_noted_and_not_sent(sold):
+    shop, session, order = sold({"sku": "P-100", "quantity": 4}, {"sku": "P-101"}, channel="EXAMPLEPL")
+    part = (ShipmentLine(sku="P-100", quantity=Decimal(2)),)
+
+    ship(session, order, shipment("6A1", lines=part))
+    receipt = ship(session, order, shipment("6A2", key="sh-2", lines=part))
+
+    assert parcels(shop) == [["6A1"], []]
+    assert "not sent: 6A2" in receipt.note
+
+
+def test_the_rest_of_an_order_that_was_reported_whole_is_noted_and_not_sent(sold):
+    shop, session, order = sold({"sku": "P-100", "quantity": 4}, channel="EXAMPLEPL")
+    part = (ShipmentLine(sku="P-100", quantity=Decimal(2)),)
+
+    ship(session, order, shipment("6A1", lines=part))
+    receipt = ship(session, order, shipment("6A2", key="sh-2", lines=part))
+
+    assert (parcels(shop), statuses(shop)[0]) == ([["6A1"]], "Shipped")
+    assert "not sent: 6A2" in receipt.note
 
 
 def test_the_same_article_on_two_lines_is_told_by_its_quantity(sold):

@@ -34,7 +34,11 @@ def push_shipment(session: Session[Settings], shipment: Shipment, order: Order) 
     missing = [parcel for parcel in parcels if parcel.number not in there]
     if not missing or (single and there):
         return _receipt(shipment, now, there, single=single)
+    if there and now.status in GONE:
+        return _receipt(shipment, now, there, single=single, note=_late(missing, there))
     lines, note = _lines(shipment, now, session.settings, single=single)
+    if not lines:
+        return _receipt(shipment, now, there, single=single, note=_late(missing, there))
     carrier = carrier_label(session, shipment)
     body = [
         {
@@ -105,6 +109,14 @@ def _receipt(
     )  # fmt: skip
 
 
+def _late(missing: Sequence[Parcel], there: set[str]) -> str:
+    """Octopia knows whole lines: the rest of a line that was shipped in parts cannot be reported any more."""
+    return (
+        f"Its lines were reported whole, with {', '.join(sorted(there))}; "
+        f"not sent: {', '.join(each.number for each in missing)}."
+    )
+
+
 def _channel(order: wire.Order) -> str:
     channel = order.sales_channel or wire.Channel()
     return channel.name or text(channel.id)
@@ -119,6 +131,8 @@ class _Open:
 
     lines: dict[str, wire.Line]
     foreign: set[str]
+    gone: set[str]
+    """Ids and SKUs of the seller's lines that were reported already."""
 
     @classmethod
     def of(cls, order: wire.Order, settings: Settings) -> _Open:
@@ -130,7 +144,10 @@ class _Open:
         lines = {text(line.order_line_id): line for line in order.lines or ()}
         ours = {key: line for key, line in lines.items() if ships(line, settings)}
         closed = DEAD | GONE
-        return cls({key: line for key, line in ours.items() if line.status not in closed}, lines.keys() - ours.keys())
+        gone = {key: line for key, line in ours.items() if line.status in GONE}
+        skus = {text(line.offer.seller_product_id) for line in gone.values() if line.offer}
+        still = {key: line for key, line in ours.items() if line.status not in closed}
+        return cls(still, lines.keys() - ours.keys(), gone.keys() | skus)
 
 
 def _lines(shipment: Shipment, order: wire.Order, settings: Settings, *, single: bool) -> tuple[list[str], str]:
@@ -167,6 +184,8 @@ def _shipped(shipment: Shipment, open_: _Open) -> dict[str, Decimal]:
                 path=f"lines[{index}].order_line",
             )
         keys = [line.order_line] if line.order_line in open_.lines else by_sku.get(line.sku, [])
+        if not keys and open_.gone & {line.order_line, line.sku}:
+            continue
         if not keys:
             raise RecordError(
                 f"The order has no open line of the seller's for {line.sku or line.order_line!r}.",
