@@ -19,8 +19,11 @@ import pytest
 
 from crossdock.cli import main
 from crossdock.sandbox import serve
+from crossdock_cdiscount import sandbox as cdiscount
 from crossdock_extendcommerce import sandbox as extendcommerce
+from crossdock_mirakl import sandbox as mirakl
 from crossdock_woocommerce import sandbox as woocommerce
+from crossdock_xdconnects import sandbox as xdconnects
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -152,7 +155,7 @@ def test_the_page_of_commands_is_what_make_docs_writes() -> None:
 
 @contextlib.contextmanager
 def _systems() -> Iterator[dict[str, dict[str, str]]]:
-    """A shop and an ERP with the same articles: connection name to settings."""
+    """A shop and an ERP with the same articles, marketplaces and a supplier: connection name to settings."""
     shop, erp = woocommerce.create(), extendcommerce.create()
     shop.seed(orders=6, products=3, simple=True)
     state = shop.state()
@@ -160,8 +163,12 @@ def _systems() -> Iterator[dict[str, dict[str, str]]]:
         {"productNumber": each["sku"], "name": each["name"], "price": "10", "stock": {erp.stock.default_warehouse: 100}}
         for each in (*state["products"], *state["variations"])
     )
-    with serve(shop) as front, serve(erp) as back:
-        yield {"shop": shop.settings(front.url), "erp": erp.settings(back.url)}
+    others = {"market": mirakl.create(), "octopia": cdiscount.create(), "supplier": xdconnects.create()}
+    with contextlib.ExitStack() as stack:
+        yield {
+            name: system.settings(stack.enter_context(serve(system)).url)
+            for name, system in {"shop": shop, "erp": erp, **others}.items()
+        }
 
 
 @pytest.mark.slow
@@ -195,4 +202,4 @@ def test_the_readme_works_as_written(tmp_path: Path) -> None:
             if words[0] == "init":
                 home = tmp_path / words[1]
 
-        assert connected == {"shop", "erp"}
+        assert connected == {"shop", "erp", "market", "octopia", "supplier"}

@@ -49,7 +49,12 @@ def test_every_connector_is_laid_out_alike(root: Path) -> None:
         package = plugin / "src" / f"crossdock_{plugin.name}"
         entry_points = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["entry-points"]
 
-        assert entry_points == {"crossdock.connectors": {plugin.name: f"{package.name}.plugin"}}
+        assert entry_points.pop("crossdock.connectors") == {plugin.name: f"{package.name}.plugin"}
+        # A connector may bring hooks of its own for other plugins, under names that say whose they are.
+        for name, module in entry_points.pop("crossdock.plugins", {}).items():
+            assert name.startswith(f"{plugin.name}_")
+            assert (package / f"{module.removeprefix(f'{package.name}.')}.py").is_file()
+        assert entry_points == {}
         for name in ("plugin.py", "settings.py", "mapping.py", "py.typed"):
             assert (package / name).is_file(), f"{plugin.name} has no {name}"
         assert (package / "sandbox.py").is_file() or (package / "sandbox" / "__init__.py").is_file()

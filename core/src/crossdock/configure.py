@@ -10,6 +10,7 @@ from typing import Any, get_args
 from crossdock.app import App, check_name
 from crossdock.connection import ConnectorInfo
 from crossdock.engine.route import check_flow, route_stored
+from crossdock.engine.stock import release_orders
 from crossdock.errors import UsageError
 from crossdock.records import STREAMS, OrderStatus
 from crossdock.registry import Connector
@@ -143,7 +144,7 @@ def add_flow(app: App, row: FlowRow) -> int:
 
 def remove_flow(app: App, name: str) -> None:
     """Remove a flow with its effects; refused while it is unknown whether one of them was done."""
-    find_flow(app, name)
+    row = find_flow(app, name)
     counts = {state: number for (_, state), number in app.store.effects.counts(name).items()}
     if counts.get("sending") or counts.get("in_doubt"):
         raise UsageError(
@@ -152,12 +153,22 @@ def remove_flow(app: App, name: str) -> None:
         )
     now = app.clock.now()
     with app.store.transaction():
+        app.store.config.hold_pages()
         for gap in app.store.gaps.list():
             if gap.flow == name:
                 app.store.gaps.close(gap.id, now)
         app.store.effects.forget_flow(name)
         app.store.config.remove_flow(name)
+        if row.stream in ("orders", "acceptance"):
+            _release(app, row)
         app.store.journal.event("flow removed", name, "", now)
+
+
+def _release(app: App, row: FlowRow) -> None:
+    """Nobody hands the orders of a removed flow on: they hold nothing, unless another flow takes them."""
+    config = app.store.config
+    if not any(config.flows_between(row.source, row.target, stream) for stream in ("orders", "acceptance")):
+        release_orders(app.bench, row.source, row.target)
 
 
 def words(values: Sequence[str]) -> tuple[str, ...]:

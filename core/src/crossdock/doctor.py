@@ -43,6 +43,7 @@ def diagnose(app: App) -> Iterator[Check]:
     yield _clock(app, store)
     yield from _connections(app, store, vault)
     yield from _streams(app, store)
+    yield from _webhooks(app, store)
     yield from _leases(app, store)
     yield from _work(store)
 
@@ -199,6 +200,31 @@ def _due(app: App, row: StreamRow, connector: str, last: datetime) -> datetime:
             return last
         return last + default_every(info, row.stream)
     return next_due(row.every, row.cron, last)
+
+
+def _webhooks(app: App, store: Store) -> Iterator[Check]:
+    now = app.clock.now()
+    counts = store.inbox.open()
+    for hook in store.hooks.all():
+        waiting, since = counts.get((hook.connection, "new"), (0, ""))
+        failed, _ = counts.get((hook.connection, "failed"), (0, ""))
+        oldest = unstamp(since)
+        problems = []
+        if oldest and now - oldest > _GRACE:
+            problems.append((f"{waiting:,} wait since {oldest:%Y-%m-%d %H:%M} UTC", "crossdock webhook work"))
+        if failed:
+            problems.append((f"{failed:,} failed", "crossdock webhook list --each --state failed"))
+        if hook.refused:
+            problems.append((f"{hook.refused:,} had a wrong signature",
+                             f"Is the webhook secret of {hook.connection} the same as at the vendor's?"))  # fmt: skip
+        if hook.confirmed_at is None:
+            problems.append(("the vendor never used the address", f"crossdock webhook test {hook.connection}"))
+        name = f"Webhooks {hook.connection}"
+        if problems:
+            yield Check(name=name, state="warn", detail="; ".join(text for text, _ in problems),
+                        hint=problems[0][1])  # fmt: skip
+        else:
+            yield Check(name=name, state="ok", detail=f"{waiting:,} waiting")
 
 
 def _leases(app: App, store: Store) -> Iterator[Check]:

@@ -67,6 +67,20 @@ class FlowHealth:
 
 
 @attrs.frozen(kw_only=True)
+class WebhookHealth:
+    """The webhooks of a connection: when one came last, how many wait (since when), failed, or were forged."""
+
+    connection: str
+    last_at: str | None
+    waiting: int
+    waiting_since: str | None
+    failed: int
+    refused: int
+    confirmed_at: str | None
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class ParkedGroup:
     """Parked effects or payloads of one cause."""
 
@@ -87,6 +101,7 @@ class Overview:
     gaps: list[GapRow]
     parked: list[ParkedGroup]
     problems: list[str]
+    webhooks: list[WebhookHealth] = attrs.field(factory=list)
 
 
 def overview(store: Store, now: datetime) -> Overview:
@@ -99,9 +114,11 @@ def overview(store: Store, now: datetime) -> Overview:
     flows = [_flow(store, row, counts, now) for row in store.config.flows()]
     gaps = store.gaps.list()
     parked = _parked(store)
+    webhooks = _webhooks(store, states, now)
+    problems = _problems(connections, streams, flows, gaps, parked)
     return Overview(
         at=stamp(now), connections=connections, streams=streams, flows=flows, gaps=gaps, parked=parked,
-        problems=_problems(connections, streams, flows, gaps, parked),
+        problems=problems + [each.problem for each in webhooks if each.problem], webhooks=webhooks,
     )  # fmt: skip
 
 
@@ -166,6 +183,28 @@ def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: d
         oldest_unsent=oldest, source_read_at=source.synced_at if source else None,
         problem=f"The flow {row.name}: {', '.join(parts)}." if parts else "",
     )  # fmt: skip
+
+
+def _webhooks(store: Store, states: dict[str, str], now: datetime) -> list[WebhookHealth]:
+    counts, last = store.inbox.open(), store.inbox.last()
+    found = []
+    for hook in store.hooks.all():
+        name = hook.connection
+        waiting, since = counts.get((name, "new"), (0, ""))
+        failed, _ = counts.get((name, "failed"), (0, ""))
+        oldest = unstamp(since)
+        problem = ""
+        if failed:
+            problem = f"{failed} {'webhook' if failed == 1 else 'webhooks'} of {name} failed: crossdock webhook list"
+        elif oldest and now - oldest > STUCK_AFTER and states.get(name) == "active":
+            problem = f"Webhooks of {name} have waited since {oldest:%Y-%m-%d %H:%M} UTC: crossdock webhook work"
+        found.append(
+            WebhookHealth(
+                connection=name, last_at=last.get(name), waiting=waiting, waiting_since=since or None, failed=failed,
+                refused=hook.refused, confirmed_at=hook.confirmed_at, problem=problem,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _parked(store: Store) -> list[ParkedGroup]:

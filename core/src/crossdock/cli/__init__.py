@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flow": ("crossdock.cli.flow:flow", "What goes from one connection to another, planned first, then live."),
     "sync": ("crossdock.cli.sync:sync", "Fetch what changed."),
     "push": ("crossdock.cli.push:push", "Deliver what is ready."),
+    "webhook": ("crossdock.cli.webhook:webhook", "Webhooks: addresses for vendors, what came in, and working it."),
     "status": ("crossdock.cli.status:status", "One screen: is anything stuck, and why?"),
     "effects": ("crossdock.cli.effects:effects", "Intended writes: list, show, approve, resolve, replay, discard."),
     "parked": ("crossdock.cli.parked:parked", "What needs a person, grouped by cause."),

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from crossdock.app import App
-from crossdock.cli.output import check_lines, counted, plural
+from crossdock.cli.demo_stage import Stage, Step, check
+from crossdock.cli.output import plural
 from crossdock.engine.bench import Report
 from crossdock.engine.decide import add_mappings, switch_flow
-from crossdock.engine.pull import pull
-from crossdock.engine.push import Pushed, push
 from crossdock.engine.reconcile import reconcile
-from crossdock.engine.route import check_flow
 from crossdock.errors import CrossdockError
-from crossdock.sandbox import Sandbox, serve
 from crossdock.store.config import FlowRow
 
 SHOP, ERP = "shop", "erp"
@@ -28,40 +24,27 @@ FLOWS = (
     ("prices", "prices", ERP, SHOP),
     ("stock", "balance", ERP, SHOP),
 )
-PATIENCE = timedelta(seconds=60)
 _CENT = Decimal("0.01")
 _VAT = Decimal("1.19")
 
-Step = tuple[str, Callable[[Report], None]]
 
-
-class Demo:
-    """A round trip between a shop and an ERP; every step works through the same code as the commands."""
+class Demo(Stage):
+    """A round trip between a shop and an ERP."""
 
     def __init__(
         self, app: App, stack: contextlib.ExitStack, *, orders: int, seed: int, say: Callable[[str], None]
     ) -> None:
-        self.app = app
+        super().__init__(app, stack, say)
         self.orders = orders
         self.seed = seed
-        self.say = say
-        self.shop = self._sandbox("woocommerce", https=True, tracking="shipment-tracking")
-        self.erp = self._sandbox("extendcommerce", generous=True, customers=("WEBSHOP",))
-        self.shop_url = stack.enter_context(serve(self.shop)).url
-        self.erp_url = stack.enter_context(serve(self.erp)).url
+        self.shop = self.enter(SHOP, "woocommerce", {"manage_stock": "yes"}, https=True, tracking="shipment-tracking")
+        self.erp = self.enter(ERP, "extendcommerce", generous=True, customers=("WEBSHOP",))
         self.renamed: dict[str, str] = {}
-        self.faults = 0
-        self.rewrites = 0
-
-    def _sandbox(self, name: str, **options: Any) -> Any:
-        from crossdock.cli.sandbox import make
-
-        return make(self.app.registry.connector(name), (), **options)
 
     def all(self) -> Iterator[Step]:
         """The steps in their order."""
         yield "Fill the shop and the ERP", self._fill
-        yield "Connect both, as a person would", self._connect
+        yield "Connect both, as a person would", self.connect
         yield "Say what goes where: flows begin in plan mode", self._plan
         yield "Fetch the shop's orders", self._fetch
         yield "Switch the flows live and deliver, while answers get lost", self._deliver
@@ -90,40 +73,25 @@ class Demo:
             f"the ERP calls {next(iter(self.renamed))} by another number, which nobody has told us."
         )
 
-    def _connect(self, report: Report) -> None:
-        sides: tuple[tuple[str, str, Any, str, dict[str, str]], ...] = (
-            (SHOP, "woocommerce", self.shop, self.shop_url, {"manage_stock": "yes"}),
-            (ERP, "extendcommerce", self.erp, self.erp_url, {}),
-        )
-        for name, connector, sandbox, url, settings in sides:
-            self.say(f"   {name} at {url}")
-            verified = self.app.save(
-                name, connector, {**sandbox.settings(url), **settings},
-                on_check=lambda check: self.say("\n".join(f"     {line}" for line in check_lines(check))),
-            )  # fmt: skip
-            if not verified.green:
-                raise CrossdockError(f"The connection {name} is not green.")
-
     def _plan(self, report: Report) -> None:
-        for name, stream, source, target in FLOWS:
-            flow = FlowRow(name=name, stream=stream, source=source, target=target, mode="plan")
-            check_flow(self.app.bench, flow)
-            self.app.store.config.save_flow(flow, self.app.clock.now())
-            self.say(f"   {name}: {stream} of {source} to {target}")
+        self.plan([
+            FlowRow(name=name, stream=stream, source=source, target=target, mode="plan")
+            for name, stream, source, target in FLOWS
+        ])  # fmt: skip
 
     def _fetch(self, report: Report) -> None:
-        self._break(self.shop, "status", path="/orders", skip=1, status=429, headers={"Retry-After": "1"})
-        self._break(self.shop, "truncate", path="/orders", skip=2)
-        self._sync(SHOP, "orders", report)
+        self.spoil(self.shop, "status", path="/orders", skip=1, status=429, headers={"Retry-After": "1"})
+        self.spoil(self.shop, "truncate", path="/orders", skip=2)
+        self.sync(SHOP, "orders", report)
         planned = self.app.store.effects.counts("orders").get(("orders", "planned"), 0)
         self.say(f"   {plural(planned, 'order')} would go to the ERP; nothing was sent yet")
 
     def _deliver(self, report: Report) -> None:
         switch_flow(self.app.bench, "orders", "live")
-        self._break(self.erp, "cut_after", method="POST", path="CustomerOrders", skip=5, times=3)
-        self._break(self.erp, "html", method="POST", path="CustomerOrders", skip=20)
-        self._break(self.erp, "truncate", method="POST", path="CustomerOrders", skip=40)
-        self._push("orders", report)
+        self.spoil(self.erp, "cut_after", method="POST", path="CustomerOrders", skip=5, times=3)
+        self.spoil(self.erp, "html", method="POST", path="CustomerOrders", skip=20)
+        self.spoil(self.erp, "truncate", method="POST", path="CustomerOrders", skip=40)
+        self.push("orders", report)
         for gap in self.app.store.gaps.list():
             self.say(f"   gap: {gap.waiting} orders wait because the ERP does not know the {gap.kind} {gap.value}")
         freed = add_mappings(
@@ -138,7 +106,7 @@ class Demo:
                 for shop_sku, erp_sku in self.renamed.items()
             ],
         )
-        self._push("orders", report)
+        self.push("orders", report)
 
     def _ship(self, report: Report) -> None:
         for name in ("shipments", "products", "prices", "stock"):
@@ -148,51 +116,25 @@ class Demo:
             self.say(
                 f"   the ERP picks {plural(len(picked), 'order')}{', as far as they go' if partial else ' to the end'}"
             )
-            self._sync(ERP, "shipments", report)
+            self.sync(ERP, "shipments", report)
             if partial:
-                self._break(self.shop, "cut_after", method="POST", path="shipment-trackings", skip=3, times=2)
-            self._push("shipments", report)
+                self.spoil(self.shop, "cut_after", method="POST", path="shipment-trackings", skip=3, times=2)
+            self.push("shipments", report)
 
     def _bring(self, report: Report) -> None:
         for flow, stream in (("products", "products"), ("prices", "prices"), ("stock", "balance")):
-            self._sync(ERP, stream, report)
-            self._push(flow, report)
+            self.sync(ERP, stream, report)
+            self.push(flow, report)
 
     def _again(self, report: Report) -> None:
-        self._sync(SHOP, "orders", report)
+        self.sync(SHOP, "orders", report)
         for stream in ("shipments", "balance"):
-            self._sync(ERP, stream, report)
-        before = {name: len([each for each in box.requests if each["method"] != "GET"])
-                  for name, box in ((SHOP, self.shop), (ERP, self.erp))}  # fmt: skip
+            self.sync(ERP, stream, report)
+        before = self.writes()
         for name, *_ in FLOWS:
-            self._push(name, report)
-        after = {name: len([each for each in box.requests if each["method"] != "GET"])
-                 for name, box in ((SHOP, self.shop), (ERP, self.erp))}  # fmt: skip
-        self.rewrites = sum(after.values()) - sum(before.values())
+            self.push(name, report)
+        self.rewrites = self.writes() - before
         self.say(f"   {plural(self.rewrites, 'write')} on either side")
-
-    # -- doing -------------------------------------------------------------------------------------
-
-    def _break(self, sandbox: Sandbox, kind: str, **details: Any) -> None:
-        sandbox.fault(kind, **details)
-        self.faults += int(details.get("times", 1))
-
-    def _sync(self, connection: str, stream: str, report: Report) -> None:
-        found = pull(self.app.bench, connection, stream, report=report)
-        if found.error is not None:
-            raise found.error
-        counts = {name: value for name, value in found.counts.as_dict().items() if name not in ("pages", "requests")}
-        self.say(f"   sync {connection} {stream}: {counted(counts) or 'nothing new'}")
-
-    def _push(self, name: str, report: Report) -> Pushed:
-        flow = self.app.store.config.flow(name)
-        if flow is None:
-            raise CrossdockError(f"The flow {name} is gone.")
-        found = push(self.app.bench, flow, patience=PATIENCE, report=report)
-        if found.error is not None:
-            raise found.error
-        self.say(f"   push {name}: {counted(found.counts.as_dict()) or 'nothing to do'}")
-        return found
 
     # -- proof -------------------------------------------------------------------------------------
 
@@ -205,14 +147,9 @@ class Demo:
             self._stock(shop, erp),
             self._prices(shop, erp),
             self._tracking(shop, erp),
-            self._calm(),
+            self.calm(),
         ]
-        return {
-            "agrees": all(check["ok"] for check in checks),
-            "checks": checks,
-            "faults": self.faults,
-            "requests": len(self.shop.requests) + len(self.erp.requests),
-        }
+        return self.verdict(checks)
 
     def _orders(self, shop: dict[str, Any], erp: dict[str, Any]) -> dict[str, Any]:
         wanted = {f"{SHOP}-{each['id']}" for each in shop["orders"] if each["status"] in ("processing", "completed")}
@@ -225,7 +162,7 @@ class Demo:
         wrong += [f"{number} times in the ERP: {key}" for key, number in sorted(found.items()) if number > 1]
         others = len(shop["orders"]) - len(wanted)
         text = f"{len(wanted)} paid orders in the shop = {len(erp['orders'])} orders in the ERP, each once"
-        return _check(not wrong, f"{text} ({others} others are unpaid, cancelled or refunded)", wrong)
+        return check(not wrong, f"{text} ({others} others are unpaid, cancelled or refunded)", wrong)
 
     def _money(self) -> dict[str, Any]:
         flow = self.app.store.config.flow("orders")
@@ -233,7 +170,7 @@ class Demo:
             raise CrossdockError("The flow orders is gone.")
         found = reconcile(self.app.bench, flow)
         wrong = [f"{each.key}: {each.kind} {each.field} {each.expected} / {each.found}" for each in found.findings]
-        return _check(
+        return check(
             found.agrees, f"the money of {found.matched} orders is equal to the cent, read from both sides", wrong
         )
 
@@ -253,7 +190,7 @@ class Demo:
                 if each["stock_quantity"] != stock[each["sku"]]:
                     wrong.append(f"{each['sku']}: shop {each['stock_quantity']}, ERP {stock[each['sku']]}")
         text = f"the stock of {compared} SKUs is equal, less what {len(held)} orders on hold will take"
-        return _check(not wrong and compared > 0, text, wrong)
+        return check(not wrong and compared > 0, text, wrong)
 
     def _prices(self, shop: dict[str, Any], erp: dict[str, Any]) -> dict[str, Any]:
         wrong, compared = [], 0
@@ -270,7 +207,7 @@ class Demo:
             wanted = (price * _VAT).quantize(_CENT, ROUND_HALF_UP)
             if Decimal(each["regular_price"] or 0) != wanted:
                 wrong.append(f"{each['sku']}: shop {each['regular_price']}, ERP {price} net is {wanted}")
-        return _check(not wrong and compared > 0, f"the prices of {compared} SKUs are equal, tax added", wrong)
+        return check(not wrong and compared > 0, f"the prices of {compared} SKUs are equal, tax added", wrong)
 
     def _tracking(self, shop: dict[str, Any], erp: dict[str, Any]) -> dict[str, Any]:
         wrong, parcels, orders = [], 0, 0
@@ -283,27 +220,11 @@ class Demo:
             parcels += len(numbers)
             if numbers != told:
                 wrong.append(f"order {order}: shipped {sorted(numbers)}, the shop knows {sorted(told)}")
-        return _check(
+        return check(
             not wrong and parcels > 0,
             f"{parcels} parcels of {orders} shipped orders have their tracking in the shop",
             wrong,
         )
-
-    def _calm(self) -> dict[str, Any]:
-        left = {key: number for key, number in self.app.store.effects.counts().items() if key[1] in _RESTLESS}
-        wrong = [f"{flow}: {number} {state}" for (flow, state), number in sorted(left.items())]
-        found = self.app.store.effects.find(states=_RESTLESS, limit=5)
-        wrong.extend(f"{each.flow} {each.key}: {each.message}" for each in found)
-        return _check(
-            not wrong and not self.rewrites, "a second run wrote nothing, and nothing waits for anybody", wrong
-        )
-
-
-_RESTLESS = ("ready", "sending", "in_doubt", "parked", "submitted", "planned", "awaiting")
-
-
-def _check(ok: bool, text: str, wrong: list[str]) -> dict[str, Any]:
-    return {"ok": ok, "text": text, "examples": wrong[:5], "wrong": len(wrong)}
 
 
 def _money(text: Any) -> Decimal:

@@ -23,6 +23,9 @@ CONFIG = """\
 # which is safe to repeat and shows the difference first. `crossdock export` writes what is in force in this form.
 # Secrets do not belong here: name the place where they are, as env:VARIABLE or file:PATH.
 
+# Where vendors reach this project with webhooks (crossdock webhook serve, behind a web server with TLS):
+# public_url = "https://hooks.example.com"
+
 # [connections.shop]
 # connector = "woocommerce"
 # settings.url = "https://shop.example"

@@ -67,6 +67,14 @@ def _lines(view: Overview, now: datetime) -> Iterator[str]:
               counted(row.counts), _lag(row, now)) for row in view.flows],
             ("  FLOW", "WHAT", "MODE", "EFFECTS", "OLDEST UNSENT"),
         )  # fmt: skip
+    if view.webhooks:
+        yield ""
+        yield table(
+            [(f"{mark('warn' if row.problem else 'ok' if row.confirmed_at else 'skip')} {row.connection}",
+              ago(row.last_at, now), ago(row.confirmed_at, now), row.waiting, row.failed, row.refused)
+             for row in view.webhooks],
+            ("  WEBHOOKS OF", "LAST", "CONFIRMED", "WAITING", "FAILED", "REFUSED"), right=(3, 4, 5),
+        )  # fmt: skip
     yield ""
     yield from _attention(view)
 

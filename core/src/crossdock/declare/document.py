@@ -2,6 +2,8 @@
 
 ::
 
+    public_url = "https://hooks.example.com"           # where vendors send webhooks to
+
     [connections.shop]
     connector = "woocommerce"
     settings.url = "https://shop.example"
@@ -125,7 +127,8 @@ class _Reader:
 
     def project(self, document: dict[str, Any], known_flows: set[str]) -> Project:
         """The whole document."""
-        self._only("top level", document, ("connections", "streams", "flows", "mappings"))
+        # Where vendors reach this installation is read from the file itself, see `crossdock.webhooks.public_base`.
+        self._only("top level", document, ("public_url", "connections", "streams", "flows", "mappings"))
         connections: dict[str, ConnectionSpec] = {}
         for name, table in self._tables("connections", document.get("connections", {})):
             spec = self._connection(name, table)

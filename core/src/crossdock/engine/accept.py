@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import added_up
+from crossdock.engine.stock import added_up, lock_stock, republish, taken
 from crossdock.records import ZERO, Order
 from crossdock.session import Decision
 from crossdock.store.config import FlowRow
+from crossdock.store.holds import SOLD, HeldOrder
 
 
 def decide(bench: Bench, flow: FlowRow, order: Order, *, approved: bool) -> tuple[Decision | None, str]:
     """Whether `order` is accepted, and why not: without a decision a person has to make it.
 
     The order is accepted when the stock of the flow's target, less what other orders will take, suffices for all its
-    lines, or when a person approved it. From the moment that this returns "accept", its goods count as sold: two
-    workers that decide at once cannot promise the same piece.
+    lines, or when a person approved it; what was decided once stays decided. From the moment that this returns
+    "accept", its goods count as sold: two workers that decide at once cannot promise the same piece.
     """
     store = bench.store
     with store.transaction():
-        store.database.serialize(f"stock of {flow.target}")
-        short = [] if approved else _short(bench, flow, order)
+        lock_stock(bench)
+        decided = store.holds.is_sold(flow.source, flow.target, order.key)
+        short = [] if approved or decided else shortage(bench, flow, order)
         if not short:
+            # Held here as well: without a flow that hands the order on nobody else would.
+            touched = store.holds.keep(flow.source, flow.target, [HeldOrder(order.key, SOLD, taken(order))])
             store.holds.sell(flow.source, flow.target, order.key)
+            republish(bench, flow.target, touched)
             return Decision(accept=True), ""
     reason = f"Not enough can be sold: {'; '.join(short)}."
     if flow.options.on_shortage == "refuse":
@@ -31,18 +34,16 @@ def decide(bench: Bench, flow: FlowRow, order: Order, *, approved: bool) -> tupl
     return None, reason
 
 
-def _short(bench: Bench, flow: FlowRow, order: Order) -> list[str]:
+def shortage(bench: Bench, flow: FlowRow, order: Order) -> list[str]:
     """What of an order cannot be delivered from stock, SKU by SKU; `order` speaks the target's SKUs."""
-    wanted: dict[str, Decimal] = {}
-    for line in order.lines:
-        wanted[line.sku] = wanted.get(line.sku, ZERO) + line.quantity
+    wanted = taken(order)
     balances = (stored.record for stored in bench.store.records.by_refs(flow.target, "balance", list(wanted)))
     there = added_up(flow, balances)
     held = bench.store.holds.of(flow.target, list(wanted), sold_only=True, but=(flow.source, order.key))
-    short = []
+    short = [f"the line {line.key} has no SKU" for line in order.lines if not line.sku and line.quantity > 0]
     for sku, quantity in sorted(wanted.items()):
         if sku not in there:
-            short.append(f"{flow.target} has no stock of {sku or 'a line without SKU'}")
+            short.append(f"{flow.target} has no stock of {sku}")
             continue
         free = there[sku].available - held.get(sku, ZERO) - flow.options.buffer
         if free < quantity:

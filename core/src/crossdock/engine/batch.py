@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from crossdock.engine.bench import describe, pause_connection
+from crossdock.engine.bench import LEASE, describe, pause_connection
 from crossdock.engine.pull import read_channels
 from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told
-from crossdock.engine.stock import behind, published_stock, read_moments
+from crossdock.engine.stock import behind, lock_stock, published_stock, read_moments
 from crossdock.engine.translate import translate
 from crossdock.errors import (
     AccessError,
@@ -22,15 +22,43 @@ from crossdock.errors import (
 from crossdock.http.delivery import delivery
 from crossdock.records import Balance, from_document, to_document
 from crossdock.session import Outcome, Receipt, StillRunning
+from crossdock.store.effects import EARLY
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Stored, cause_of
 
 AGAIN = timedelta(seconds=60)
 """When to look again whether the orders of all channels were read."""
+_LOOK_AGAIN = 20  # claims after which stock that is lowered is looked for again: looking costs a scan
+_JUST_READ = "it was read anew just now"
 
 
 class Batches(Settling):
     """The deliveries of products, prices and stock."""
+
+    _until_lower = 0
+
+    @property
+    def _batched(self) -> bool:
+        return self.flow.stream in ("products", "prices", "balance")
+
+    def _claim(self, count: int) -> list[Effect]:
+        """Up to `count` effects to send now; of stock what is lowered first, as it becomes known on the way, too."""
+        bench, claimed = self.bench, list[Effect]()
+        with bench.store.transaction():
+            if not bench.store.config.is_live(self.flow.name):
+                return []
+            lower = self.flow.stream == "balance" and self._until_lower <= 0
+            if lower:
+                claimed = self._claimed(count, lower=True)
+            if not claimed:
+                self._until_lower = _LOOK_AGAIN if lower else self._until_lower - 1
+                claimed = self._claimed(count, lower=False)
+        self._take(claimed)
+        return claimed
+
+    def _claimed(self, count: int, *, lower: bool) -> list[Effect]:
+        bench = self.bench
+        return bench.store.effects.claim(self.flow.name, count, bench.owner, bench.clock.now(), LEASE, lower=lower)
 
     def _deliver_batch(self, claimed: list[Effect]) -> None:
         """Send claimed effects of one kind in one call; a batch that fails as a whole is taken apart."""
@@ -76,16 +104,12 @@ class Batches(Settling):
     def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
         store, flow = self.bench.store, self.flow
         if flow.stream == "balance":
-            current: dict[str, Any] = dict(published_stock(self.bench, flow, [effect.key for effect in claimed]))
+            claimed, current = self._stock(claimed)
         else:
-            found = store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed])
-            current = dict(found)
+            current = dict(store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed]))
         items = []
-        waiting = self._raised_too_early(claimed, current) if flow.stream == "balance" else set()
         for effect in claimed:
             record = current.get(effect.key)
-            if effect.id in waiting:
-                continue
             if record is None:
                 self._supersede(effect, "Its record is no longer in the store.")
                 continue
@@ -99,28 +123,49 @@ class Batches(Settling):
                 self._fail(error)
         return items
 
-    def _raised_too_early(self, claimed: Sequence[Effect], current: Mapping[str, Balance]) -> set[int]:
-        """Put back what would raise stock before the orders of all channels were read; lower stock goes at once."""
-        raised = [
-            each
-            for each in claimed
-            if each.key in current and (not each.done or current[each.key].available > Decimal(each.done))
-        ]
-        moments = read_moments(self.bench, self.flow.source, [effect.key for effect in raised])
+    def _stock(self, claimed: Sequence[Effect]) -> tuple[list[Effect], dict[str, Any]]:
+        """Which of the claimed effects leave now, and with what; those that would raise stock too early are put back.
+
+        What leaves is noted in the ledger before, as it is at this moment: what may be shown there is known then, also
+        when the answer is lost.
+        """
+        bench, flow = self.bench, self.flow
+        keys = [effect.key for effect in claimed]
+        current = published_stock(bench, flow, keys)
+        moments = read_moments(bench, flow.source, keys)
+        raised = {moments[each.key] for each in claimed if self._raises(each, current) and each.key in moments}
+        reasons = {moment: self._behind(moment) for moment in sorted(raised)}
         early: dict[str, list[Effect]] = {}
-        reasons: dict[datetime, str] = {}
-        for effect in raised:
-            moment = moments.get(effect.key)
-            if moment is None:
-                continue
-            if moment not in reasons:
-                reasons[moment] = self._behind(moment)
-            if reasons[moment]:
-                early.setdefault(reasons[moment], []).append(effect)
-        until = self.bench.clock.now() + AGAIN
+        leaving = []
+        with bench.store.transaction():
+            lock_stock(bench)
+            current = published_stock(bench, flow, keys)
+            moments = read_moments(bench, flow.source, keys)
+            for effect in claimed:
+                moment = moments.get(effect.key)
+                reason = reasons.get(moment, _JUST_READ) if moment and self._raises(effect, current) else ""
+                if reason:
+                    early.setdefault(reason, []).append(effect)
+                else:
+                    leaving.append(effect)
+            known = [effect for effect in leaving if effect.key in current]
+            stated = {
+                each.key: each
+                for each in bench.store.effects.send_stock(
+                    known, {each.key: current[each.key].available for each in known}
+                )
+            }
+        until = bench.clock.now() + AGAIN
         for reason, effects in early.items():
-            self._postpone(effects, until, f"Stock is raised later: {reason}.")
-        return {effect.id for effects in early.values() for effect in effects}
+            self._postpone(effects, None if reason == _JUST_READ else until, f"Stock is raised later: {reason}.", EARLY)
+        return [stated.get(effect.key, effect) for effect in leaving], dict(current)
+
+    @staticmethod
+    def _raises(effect: Effect, current: Mapping[str, Balance]) -> bool:
+        """Whether more would be shown than the target is known to show, or may show since an answer was lost."""
+        stock = current.get(effect.key)
+        shown = max(Decimal(effect.done or 0), Decimal(effect.unconfirmed or 0))
+        return False
 
     def _behind(self, moment: datetime, but: str = "") -> str:
         """Which channels' orders are not read as far as `moment`, after trying to read them; empty for none."""
@@ -145,7 +190,9 @@ class Batches(Settling):
         by_key = {outcome.key: outcome for outcome in outcomes}
         told: list[Told] = []
         with self.bench.store.transaction():
-            # In the order of their keys, as stock is planned: PostgreSQL would call a deadlock otherwise.
+            if self.flow.stream == "balance":
+                lock_stock(self.bench)
+            # In the order of their keys: PostgreSQL would call a deadlock otherwise.
             for effect, record in sorted(items, key=lambda item: item[0].key):
                 outcome = by_key.get(record.key)
                 if outcome is None:
@@ -209,6 +256,8 @@ class Batches(Settling):
         by_key = {outcome.key: outcome for outcome in outcomes}
         told: list[Told] = []
         with self.bench.store.transaction():
+            if self.flow.stream == "balance":
+                lock_stock(self.bench)
             for effect in submitted:
                 document = self.bench.store.effects.sent_document(effect.id)
                 # The report names the key that was handed in: the mapping tables may have made another of ours.

@@ -8,9 +8,9 @@ import attrs
 
 from crossdock.engine.bench import Bench
 from crossdock.engine.restore import ABSENT
-from crossdock.engine.route import rename_holds, route_stored
+from crossdock.engine.route import hold_anew, rename_holds, route_stored
 from crossdock.engine.settle import GAPS, SEVERAL, bind, idempotency_key
-from crossdock.engine.stock import release_orders
+from crossdock.engine.stock import lock_stock, release_orders
 from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
@@ -23,14 +23,17 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
     """Add mapping rows (flow, kind, value, target), close the gaps they fill; answers how many effects go on."""
     now, store = bench.clock.now(), bench.store
     freed = 0
+    names = {flow for flow, kind, _, _ in rows if kind == "sku"}
     with store.transaction():
+        if names:
+            lock_stock(bench)  # before the gaps, as deliveries do
         store.database.serialize(GAPS)
         store.gaps.add(rows)
         for flow, kind, value, _ in rows:
             for gap in store.gaps.matching(flow, kind, value):
                 store.gaps.close(gap, now)
                 freed += store.effects.free_gap(gap, now)
-        _rename_holds(bench, {flow for flow, kind, _, _ in rows if kind == "sku"})
+        _rename_holds(bench, names)
     return freed
 
 
@@ -71,9 +74,21 @@ def replay(bench: Bench, numbers: Sequence[int]) -> int:
     doubtful = [each for each in numbers if effect(bench, each).cause == SEVERAL]
     certain = [each for each in numbers if each not in doubtful]
     with bench.store.transaction():
-        return bench.store.effects.set_state(
+        lock_stock(bench)
+        given_up = [each for each in certain if effect(bench, each).state == "discarded"]
+        count = bench.store.effects.set_state(
             certain, "ready", now, when=("parked", "done", "discarded", "superseded"), message="Replayed by a person."
         ) + bench.store.effects.set_state(doubtful, "in_doubt", now, when=("parked",), message="Replayed by a person.")
+        _hold_again(bench, given_up)
+    return count
+
+
+def _hold_again(bench: Bench, numbers: Sequence[int]) -> None:
+    """What was given up held nothing; it does again when it is delivered after all."""
+    for found in (effect(bench, number) for number in numbers):
+        flow = bench.store.config.flow(found.flow)
+        if flow is not None and found.operation == "order":
+            hold_anew(bench, flow, [found.key])
 
 
 def replay_group(bench: Bench, flow: str, cause: str) -> int:
@@ -95,6 +110,7 @@ def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
                 hint=f"Say it first: crossdock effects resolve {number}",
             )
     with bench.store.transaction():
+        lock_stock(bench)
         count = bench.store.effects.set_state(
             numbers, "discarded", bench.clock.now(), when=("planned", "awaiting", "ready", "parked"),
             message=reason or "Discarded by a person.",
@@ -117,6 +133,7 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
         raise UsageError("Say either under which id it exists, or that it is absent.")
     now, store = bench.clock.now(), bench.store
     with store.transaction():
+        lock_stock(bench, found.target)
         if absent:
             store.effects.set_state([number], "ready", now, when=("in_doubt",), message=ABSENT)
         else:

@@ -10,7 +10,7 @@ import msgspec
 
 from crossdock.engine.bench import Bench
 from crossdock.engine.route import refusal
-from crossdock.engine.stock import DEAD
+from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import apply_tables
 from crossdock.errors import ConnectorError, UsageError
 from crossdock.records import RECORD_TYPES, Order

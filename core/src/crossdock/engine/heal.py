@@ -9,8 +9,10 @@ import attrs
 from crossdock.engine.bench import Bench
 from crossdock.engine.findings import Comparison, Finding, Reader, latest_effect
 from crossdock.engine.pull import pull
-from crossdock.engine.route import OPERATIONS, order_substance, route
+from crossdock.engine.route import OPERATIONS, route
 from crossdock.engine.settle import bind, idempotency_key
+from crossdock.engine.stock import lock_stock
+from crossdock.engine.substance import order_substance
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
 from crossdock.store.ledger import Effect, Intent
@@ -129,6 +131,7 @@ def _plan(bench: Bench, flow: FlowRow, finding: Finding, before: Effect | None, 
 def _adopt(bench: Bench, flow: FlowRow, finding: Finding, healed: Healed) -> bool:
     """Bind what the target has, and settle what waited to send it; false while it is being sent."""
     with bench.store.transaction():
+        lock_stock(bench, flow.target)
         effect = latest_effect(bench, flow, finding.key)
         if effect is not None and not _settle(bench, effect, finding):
             healed.leave(finding, f"it is being sent (effect {effect.id})")
@@ -183,5 +186,6 @@ def _look_again(bench: Bench, flow: FlowRow, finding: Finding, effect: Effect, h
 
 def _rebind(bench: Bench, flow: FlowRow, key: str, external_id: str, number: str, healed: Healed) -> None:
     with bench.store.transaction():
+        lock_stock(bench, flow.target)
         bind(bench, Bound(flow.source, flow.stream, key, flow.target, external_id, number))
     healed.rebound += 1

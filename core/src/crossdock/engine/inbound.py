@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import attrs
 import msgspec
@@ -28,6 +27,8 @@ _ROWS = 10_000
 _FIRST_BACKOFF = 5.0
 _LONGEST_BACKOFF = 900.0
 _MEMORY = "crossdock webhooks"
+# How a stream's line in a note goes on: a webhook that waited for a second stream remembers how the first one ended.
+_DONE, _FAILED = ": done in ", ": failed in "
 
 
 @attrs.frozen(kw_only=True)
@@ -76,11 +77,12 @@ class _Lane:
 
 @attrs.define
 class _Patience:
-    """How often a stream could not be fetched in a row, until when it is left alone, and when it was last read."""
+    """How often a stream could not be fetched in a row and why, until when it is left alone, and when it was read."""
 
     tries: int = 0
     until: str = ""
     read_at: str = ""
+    why: str = ""
 
 
 def work(bench: Bench, connection: str = "") -> Worked:
@@ -99,7 +101,11 @@ def work(bench: Bench, connection: str = "") -> Worked:
             worked.held[name] = f"{row.state}{': ' if row.reason else ''}{row.reason}" if row else "removed"
             worked.later += waiting[name]
             continue
-        _Worker(bench, name, worked).run()
+        try:
+            _Worker(bench, name, worked).run()
+        except CrossdockError as error:
+            worked.held[name] = str(error)
+            worked.later += waiting[name]
         if bench.clock.stopping:
             break
     return worked
@@ -172,7 +178,8 @@ class _Worker:
             return attrs.evolve(fetch, state="ignored", note=f"{stream}: ignored, the stream is off")
         until = self._not_before(stream, by_keys)
         if until is not None and until > self.bench.clock.now():
-            return self._later(fetch, until, "it waits for its time")
+            why = self.patience.get(stream, _Patience()).why
+            return self._later(fetch, until, why or "the vendor wants time between two reads")
         return self._pull(fetch, keys)
 
     def _not_before(self, stream: str, by_keys: bool) -> datetime | None:
@@ -204,7 +211,9 @@ class _Worker:
                 notes[name] += getattr(pulled.counts, name)
             self._worked_again(fetch.stream, begun if not keys else None)
         counted = ", ".join(f"{number} {name}" for name, number in notes.items() if number or name == "seen")
-        return attrs.evolve(fetch, state="done", runs=tuple(runs), note=f"{fetch.stream}: {_runs(runs)}, {counted}")
+        return attrs.evolve(
+            fetch, state="done", runs=tuple(runs), note=f"{fetch.stream}{_DONE}{_runs(runs)}, {counted}"
+        )
 
     def _worked_again(self, stream: str, read_at: datetime | None) -> None:
         before = self.patience.get(stream, _Patience())
@@ -225,12 +234,12 @@ class _Worker:
         tries = self.patience.get(fetch.stream, _Patience()).tries + 1
         if not passing or tries >= TRIES:
             self._worked_again(fetch.stream, None)
-            return attrs.evolve(fetch, state="failed", note=f"{fetch.stream}: {_runs(fetch.runs)}: {text}")
+            return attrs.evolve(fetch, state="failed", note=f"{fetch.stream}{_FAILED}{_runs(fetch.runs)}: {text}")
         wait = timedelta(seconds=min(_FIRST_BACKOFF * 2 ** (tries - 1), _LONGEST_BACKOFF))
         if isinstance(error, TransientError) and error.wait:
             wait = max(wait, error.wait)
         until = self.bench.clock.now() + wait
-        patience = attrs.evolve(self.patience.get(fetch.stream, _Patience()), tries=tries, until=stamp(until))
+        patience = attrs.evolve(self.patience.get(fetch.stream, _Patience()), tries=tries, until=stamp(until), why=text)
         self.patience[fetch.stream] = patience
         with contextlib.suppress(StoreError):
             _remember(self.memory, fetch.stream, patience)
@@ -248,34 +257,36 @@ class _Worker:
         left: list[tuple[int, Sequence[Changed], str]] = []
         for row in rows:
             answers = [(signal, fetched[self._lane(signal)]) for signal in row.signals]
-            notes = [*_kept(row.note), *dict.fromkeys(fetch.note for _, fetch in answers)]
+            before = _kept(row.note, row.signals)
+            notes = [*before, *dict.fromkeys(_line(fetch.note) for _, fetch in answers)]
             waits = [signal for signal, fetch in answers if fetch.state == "later"]
             if waits:
-                note = "; ".join(notes)
+                note = "\n".join(notes)
                 # A stream that waits is asked every second: nothing is written while nothing changes.
                 if note != row.note or len(waits) != len(row.signals):
                     left.append((row.id, waits, note))
                 self.worked.later += 1
                 continue
-            state = _state({fetch.state for _, fetch in answers})
+            states = {fetch.state for _, fetch in answers}
+            if "failed" in states or any(_FAILED in line for line in before):
+                state = "failed"
+            else:
+                state = "done" if "done" in states or any(_DONE in line for line in before) else "ignored"
             setattr(self.worked, state, getattr(self.worked, state) + 1)
-            ended.append((row.id, state, "; ".join(notes)))
+            ended.append((row.id, state, "\n".join(notes)))
         self.bench.store.inbox.settle(ended, self.bench.clock.now())
         self.bench.store.inbox.leave(left)
 
 
-def _state(states: set[Any]) -> str:
-    """The worst of several ends, except that something done makes it done."""
-    return "failed" if "failed" in states else "done" if "done" in states else "ignored"
+def _kept(note: str, signals: Sequence[Changed]) -> list[str]:
+    """What was noted on arrival and of streams that an earlier turn ended with."""
+    streams = tuple(f"{signal.stream}: " for signal in signals)
+    return [line for line in note.splitlines() if not line.startswith(streams)]
 
 
-def _kept(note: str) -> list[str]:
-    """What an earlier turn ended with; what it still waited for is told anew."""
-    return [part for part in note.split("; ") if ": run" in part and ", " in part]
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _runs(runs: Sequence[int]) -> str:
     return f"run {runs[0]}" if len(runs) == 1 else f"runs {runs[0]} to {runs[-1]}" if runs else "no run"
-
-
-__all__ = ["KEYS_AT_ONCE", "TRIES", "CrossdockError", "Fetch", "Worked", "forget_patience", "work"]

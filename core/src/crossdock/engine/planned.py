@@ -9,7 +9,8 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import DEAD, published_stock
+from crossdock.engine.stock import published_stock
+from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import translate
 from crossdock.errors import ConnectorError
 from crossdock.records import Balance, Customer, Order, Price, Product, Shipment, to_document

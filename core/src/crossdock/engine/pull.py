@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
-from crossdock.engine.route import route
+from crossdock.engine.route import hold_paused, route
 from crossdock.engine.stock import stock_was_read
 from crossdock.errors import (
     AccessError,
@@ -98,7 +98,9 @@ def read_channels(bench: Bench, stock: str, moment: datetime, but: str = "") -> 
     """
     for flow in bench.store.config.flows_into(stock, "orders"):
         read_at = unstamp(bench.store.records.read_at(flow.source, "orders"))
-        if flow.source == but or flow.mode == "paused" or read_at is None or read_at >= moment:
+        if flow.source == but or flow.mode == "paused" or (read_at is not None and read_at >= moment):
+            continue
+        if read_at is None and not bench.store.config.is_on(flow.source, "orders"):
             continue
         with contextlib.suppress(UsageError):  # paused, or another worker is reading it: it says so itself
             pull(bench, flow.source, "orders")
@@ -141,6 +143,8 @@ class _Pull:
         self.began = bench.clock.now()
         self.start: datetime | None = None
         self.parked_before = False
+        self.skus: dict[str, set[str]] = {}
+        self.outdated: set[str] = set()
         self._kind = RECORD_TYPES[stream]
 
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
@@ -158,8 +162,8 @@ class _Pull:
             self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
             if bench.clock.stopping:
                 state = "stopped"
-            elif moving and not dry_run:
-                self._read_it_all()
+            elif not dry_run:
+                self._was_read(by_key=bool(keys), whole=moving)
         except AccessError as denied:
             pause_connection(bench, name, denied)
             state, error = "failed", denied
@@ -176,12 +180,32 @@ class _Pull:
         bench.store.journal.end(self.number, state, self.counts.as_dict(), message, bench.clock.now())
         return Pulled(self.number, state, self.counts, error)
 
-    def _read_it_all(self) -> None:
-        """Everything that had changed when the run began is kept now."""
-        with self.bench.store.transaction():
-            self.bench.store.records.set_read(self.opened.name, self.stream, self.began)
-            if self.stream == "balance":
-                stock_was_read(self.bench, self.opened.name, self.began)
+    def _was_read(self, *, by_key: bool, whole: bool) -> None:
+        """Everything that was asked for is kept now: with `whole` all that had changed when the run began."""
+        bench, name = self.bench, self.opened.name
+        with bench.store.transaction():
+            if self.stream == "balance" and by_key:
+                self._stock_by_key()
+            elif self.stream == "balance" and whole:
+                stock_was_read(bench, name, self.began, but=self._unclear())
+            if whole:
+                bench.store.records.set_read(name, self.stream, self.began)
+
+    def _stock_by_key(self) -> None:
+        """Of the SKUs whose stock was read in all warehouses that are known of them."""
+        bench, name = self.bench, self.opened.name
+        stored: dict[str, set[str]] = {}
+        for each in bench.store.records.by_refs(name, "balance", sorted(self.skus)):
+            stored.setdefault(each.ref, set()).add(each.key)
+        whole = [sku for sku, keys in stored.items() if keys <= self.skus[sku]]
+        bench.store.records.seen(name, "balance", [key for sku in whole for key in stored[sku]], bench.clock.now())
+        stock_was_read(bench, name, self.began, whole, but=self._unclear())
+
+    def _unclear(self) -> set[str]:
+        """SKUs of rows that could not be read as records, or that were older than what is stored."""
+        records, name = self.bench.store.records, self.opened.name
+        parked = [row.key for row in records.parked(name, "balance")] if self.parked_before else []
+        return self.outdated | {stored.ref for stored in records.get_many(name, "balance", parked).values()}
 
     def _query(self, keys: Sequence[str], full: bool, since: datetime | None) -> tuple[Query, bool]:
         """What to ask for, and whether it may move the bookmark."""
@@ -233,10 +257,13 @@ class _Pull:
                 if parked:
                     records.park(name, self.stream, parked, self.number, now)
                     self.parked_before = True
-                if self.stream == "balance" and prepared:
-                    stock_was_read(bench, name, self.began, [row.record.sku for row in prepared])
+                if self.stream == "balance" and not moving:
+                    for row in prepared:
+                        self.skus.setdefault(row.ref, set()).add(row.key)
                 for flow in bench.store.config.flows_of(name, self.stream) if fresh else ():
                     self.counts.effects += route(bench, flow, fresh)
+                if self.stream == "orders" and fresh:
+                    hold_paused(bench, name, fresh)
                 if moving and page.cursor is not None:
                     records.set_bookmark(name, self.stream, page.cursor, now)
                 bench.store.journal.progress(self.number, self.counts.as_dict())
@@ -307,11 +334,13 @@ class _Pull:
                 counts.new += 1
             elif stored[0] == row.fingerprint:
                 counts.unchanged += 1
-                if row.record.updated_at and row.updated_at > stored[1]:
+                # Of stock the moment counts as well: an answer that is older must not take its place later.
+                if row.updated_at > stored[1]:
                     touched.append(row)
                 continue
             elif row.updated_at and stored[1] > row.updated_at:
                 counts.skip("older than the stored one")
+                self.outdated.add(row.ref)
                 continue
             else:
                 counts.changed += 1

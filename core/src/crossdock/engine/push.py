@@ -18,7 +18,8 @@ from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connect
 from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
 from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind, idempotency_key
-from crossdock.engine.stock import DEAD
+from crossdock.engine.stock import lock_stock
+from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import check_one_address, translate
 from crossdock.errors import (
     AccessError,
@@ -27,6 +28,7 @@ from crossdock.errors import (
     OutcomeUnknownError,
     RecordError,
     StoreError,
+    UnsupportedError,
     UsageError,
 )
 from crossdock.http.delivery import delivery
@@ -78,7 +80,7 @@ class _Push(Batches):
 
     def run(self, patience: timedelta) -> Pushed:
         bench, flow, store = self.bench, self.flow, self.bench.store
-        self.number = store.journal.begin("push", bench.clock.now(), connection=flow.target, flow=flow.name)
+        self.number = store.journal.begin("push", bench.clock.now(), connection=flow.writes_to, flow=flow.name)
         calls = self.opened.session.http.count
         stop = threading.Event()
         threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True).start()
@@ -157,22 +159,10 @@ class _Push(Batches):
                     more = False
 
     def _claim_jobs(self, count: int) -> list[tuple[Any, ...]]:
-        bench, batch = self.bench, self.opened.connector.info.write_batch
-        batched = self._batched
-        with bench.store.transaction():
-            if not bench.store.config.is_live(self.flow.name):
-                return []
-            claimed = bench.store.effects.claim(
-                self.flow.name, batch if batched else count, bench.owner, bench.clock.now(), LEASE
-            )
-        if not claimed:
-            return []
-        self._take(claimed)
-        return [(self._deliver_batch, claimed)] if batched else [(self._deliver, effect) for effect in claimed]
-
-    @property
-    def _batched(self) -> bool:
-        return self.flow.stream in ("products", "prices", "balance")
+        if self._batched:
+            claimed = self._claim(self.opened.connector.info.write_batch)
+            return [(self._deliver_batch, claimed)] if claimed else []
+        return [(self._deliver, effect) for effect in self._claim(count)]
 
     def _claim_doubts(self) -> list[Effect]:
         with self.bench.store.transaction():
@@ -262,12 +252,13 @@ class _Push(Batches):
         if not order.needs_acceptance:
             self._supersede(effect, f"It does not wait to be accepted any more: it is {order.raw_status}.")
             return
+        approved = effect.approval == effect.wanted
         seen = unstamp(effect.created_at)
-        behind = self._behind(seen, but=effect.source) if seen else ""
+        behind = self._behind(seen, but=effect.source) if seen and not approved else ""
         if behind:
             self._postpone([effect], self.bench.clock.now() + AGAIN, f"It is decided later: {behind}.")
             return
-        decision, reason = decide(self.bench, self.flow, order, approved=effect.approval == effect.wanted)
+        decision, reason = decide(self.bench, self.flow, order, approved=approved)
         if decision is None:
             self._await(effect, reason)
             return
@@ -343,7 +334,9 @@ class _Push(Batches):
             self._fail(error)
             return
         except ConnectorError as error:
-            self._doubt(effect, f"It could not be asked for: {describe(error)}", wait=self._backoff(effect, error))
+            never = isinstance(error, UnsupportedError)  # asking again would get the same answer; a person decides
+            wait = None if never else self._backoff(effect, error)
+            self._doubt(effect, f"It could not be asked for: {describe(error)}", wait=wait, forever=never)
             return
         except CrossdockError:
             self.bench.store.effects.let_go(effect)
@@ -374,6 +367,7 @@ class _Push(Batches):
             # What the target does not know yet is that it is cancelled.
             bound = found[0].external_id, found[0].number
             with self.bench.store.transaction():
+                lock_stock(self.bench, effect.target)
                 bind(self.bench, Bound(effect.source, effect.stream, effect.key, effect.target, *bound))
             return False
         self._settle_found(effect, found, "It was there already when the database had been restored.")

@@ -16,7 +16,7 @@ from crossdock.engine.findings import Comparison, Finding, Reader, why_not
 from crossdock.engine.reconcile_items import compare_customers, compare_prices, compare_products, compare_shipments
 from crossdock.engine.reconcile_items import compare_stock as compare_balance
 from crossdock.engine.route import refusal
-from crossdock.engine.stock import DEAD
+from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import Tables, translate
 from crossdock.errors import RecordError, UsageError
 from crossdock.mapping import exponent, total_difference

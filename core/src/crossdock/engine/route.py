@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Container, Iterable, Sequence
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import DEAD, hold_orders, stock_intents
+from crossdock.engine.stock import hold_orders, lock_stock, stock_intents
+from crossdock.engine.substance import order_substance, status_substance
 from crossdock.errors import RecordError, UsageError
 from crossdock.records import Balance, Order
 from crossdock.store.config import FlowRow
@@ -32,31 +30,6 @@ REPEATABLE = ("product", "price", "balance", "customer", "accept", "status")
 
 ORDER_STATUSES = ("processing", "completed", "shipped", "partially_shipped")
 
-_encode = msgspec.json.Encoder(decimal_format="string").encode
-
-
-def order_substance(order: Order) -> str:
-    """A hash of what another system needs to know of an order.
-
-    A change of status that is only the echo of our own shipment report, or of a vendor's internal marks, is none.
-    """
-    lines = [
-        (line.key, line.sku, line.quantity, line.unit_price, line.total, line.tax, line.ship_to, line.decorations)
-        for line in order.lines
-    ]
-    charges = [(each.kind, each.code, each.total, each.tax) for each in order.charges]
-    parts = (
-        order.currency, order.total, order.total_tax, lines, charges, order.billing, order.shipping_address,
-        order.note, order.status in DEAD,
-    )  # fmt: skip
-    return blake2b(_encode(parts), digest_size=16).hexdigest()
-
-
-def status_substance(order: Order) -> str:
-    """A hash of how far an order is: what a flow of statuses reports."""
-    parts = (order.status, order.raw_status, order.number, order.extras)
-    return blake2b(_encode(parts), digest_size=16).hexdigest()
-
 
 def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     """Write the intents of new and changed records of `flow`'s source into the ledger; answers how many.
@@ -65,11 +38,15 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     """
     if not rows:
         return 0
+    if flow.stream == "balance":
+        lock_stock(bench)
     allowed = _without_echo(bench, flow, rows)
     wanted = bench.store.effects.wanted(flow.name, [_effect_key(row) for row in allowed])
     intents = _wanted(bench, flow, allowed, wanted)
     if flow.stream == "orders":
         hold_orders(bench, flow, allowed, {each.key for each in intents})
+    elif flow.stream == "acceptance" and not bench.store.config.flows_between(flow.source, flow.target, "orders"):
+        hold_orders(bench, flow, allowed, ())  # nobody else does
     intents = [each for each in intents if wanted.get(each.key) != each.wanted]
     if intents:
         state = "planned" if flow.mode != "live" else "ready"
@@ -246,14 +223,26 @@ def _readable(found: Iterable[Stored]) -> list[Prepared]:
     return rows
 
 
+def hold_paused(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None:
+    """Hold what orders take whose flow is paused: they are sold all the same; inside the transaction of the page."""
+    for flow in bench.store.config.paused_flows(connection, "orders"):
+        allowed = _without_echo(bench, flow, rows)
+        hold_orders(bench, flow, allowed, {row.key for row in allowed if not refusal(bench, flow, row.record)})
+
+
 def rename_holds(bench: Bench, flows: Iterable[FlowRow]) -> None:
     """The SKU tables of order flows have changed: what their orders hold is named anew; inside a transaction."""
     for flow in flows:
-        keys = bench.store.holds.keys(flow.source, flow.target)
-        stored = bench.store.records.get_many(flow.source, "orders", keys).values()
-        rows = _readable(stored)
-        admitted = bench.store.effects.open_keys(flow.name, [row.key for row in rows])
-        hold_orders(bench, flow, rows, admitted)
+        hold_anew(bench, flow, bench.store.holds.keys(flow.source, flow.target))
+
+
+def hold_anew(bench: Bench, flow: FlowRow, keys: Sequence[str]) -> None:
+    """Hold what stored orders take as things are now; inside a transaction."""
+    if not keys or not bench.store.config.stock_matters(flow.target):
+        return
+    found = bench.store.records.get_many(flow.source, "orders", keys).values()
+    rows = _without_echo(bench, flow, _readable(found))
+    hold_orders(bench, flow, rows, bench.store.effects.open_keys(flow.name, [row.key for row in rows]))
 
 
 def _hold_again(bench: Bench, stock: str) -> None:
@@ -262,6 +251,4 @@ def _hold_again(bench: Bench, stock: str) -> None:
         for page in bench.store.records.pages(flow.source, "orders"):
             with bench.store.transaction():
                 bench.store.config.hold_pages()
-                rows = _without_echo(bench, flow, _current(bench, flow, page))
-                admitted = bench.store.effects.open_keys(flow.name, [row.key for row in rows])
-                hold_orders(bench, flow, rows, admitted)
+                hold_anew(bench, flow, [stored.key for stored in page])

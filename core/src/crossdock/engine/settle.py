@@ -12,7 +12,8 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
-from crossdock.engine.route import REPEATABLE
+from crossdock.engine.route import REPEATABLE, hold_anew
+from crossdock.engine.stock import lock_stock
 from crossdock.engine.translate import Tables
 from crossdock.errors import (
     AccessError,
@@ -65,17 +66,18 @@ UNBOUND = ("accept", "status")
 """Operations on what exists already: they make nothing that could be bound."""
 
 
-def bind(bench: Bench, bound: Bound) -> None:
+def bind(bench: Bench, bound: Bound, part: str | None = None) -> None:
     """Keep where a record exists, and wake what waited to know it; inside a transaction.
 
     Shipments of an order may be read before the order's own answer is kept: they were set aside and go on now. What an
-    order takes is held until the stock of the system that has it now is read anew.
+    order takes is held until the stock of the system that has it now is read anew; `part` says which of its states
+    that system has (`None`: the present one).
     """
     store, now = bench.store, bench.clock.now()
     store.records.bind(bound, now)
     if bound.stream != "orders":
         return
-    store.holds.settle(bound.source, bound.connection, bound.source_key, now)
+    store.holds.settle(bound.source, bound.connection, bound.source_key, now, part)
     for stream in ("shipments", "statuses"):
         for flow in store.config.flows_between(bound.connection, bound.source, stream):
             store.database.serialize(BINDINGS)
@@ -198,6 +200,8 @@ class Settling:
 
     def _done(self, effect: Effect, receipt: Receipt, document: str | None, message: str = "") -> None:
         with self.bench.store.transaction():
+            if effect.operation == "order":
+                lock_stock(self.bench, effect.target)
             told = self._keep_done(effect, receipt, document, message, bound=effect.operation not in UNBOUND)
         self._troubles = 0
         self._tell_all([told])
@@ -211,7 +215,11 @@ class Settling:
             bind(
                 self.bench,
                 Bound(effect.source, effect.stream, effect.key, effect.target, receipt.external_id, receipt.number),
+                effect.sent,
             )
+            if effect.operation == "order":
+                # It may have changed while it was sent: what it takes by now is held on.
+                hold_anew(self.bench, self.flow, [effect.key])
         return effect, "done", receipt
 
     def _failed(self, effect: Effect, error: ConnectorError) -> None:
@@ -250,11 +258,13 @@ class Settling:
         base = min(FIRST_BACKOFF * 2 ** min(max(effect.attempts - 1, 0), 10), _LONGEST_BACKOFF)
         return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))
 
-    def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str) -> None:
+    def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str, cause: str = "") -> None:
         now = self.bench.clock.now()
         with self.bench.store.transaction():
+            if self.flow.stream == "balance":
+                lock_stock(self.bench)
             for effect in sorted(effects, key=lambda effect: effect.key):
-                self.bench.store.effects.ready_again(effect, until, message, self.number, now)
+                self.bench.store.effects.ready_again(effect, until, message, self.number, now, cause)
         self._count("postponed", len(effects))
 
     def _doubt(self, effect: Effect, message: str, *, wait: timedelta | None = None, forever: bool = False) -> None:

@@ -11,17 +11,32 @@ from datetime import datetime
 from decimal import Decimal
 
 from crossdock.engine.bench import Bench
-from crossdock.records import ZERO, Balance, Order
+from crossdock.engine.substance import DEAD, order_substance
+from crossdock.engine.translate import Tables, apply_tables, renamed
+from crossdock.errors import CrossdockError
+from crossdock.records import ZERO, Balance, Order, from_document
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
 from crossdock.store.holds import SOLD, WAITING, HeldOrder
 from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared
 
-DEAD = ("cancelled", "failed", "deleted", "refunded")
+_STOCK = "stock"
 _TAKING = ("on_hold", "processing", "partially_shipped")
 """Orders in these states will take goods, whether or not the flow hands them on already. A pending order takes none
 (half of them are never paid) unless it waits for the seller to accept it."""
+
+
+def lock_stock(bench: Bench, connection: str = "") -> None:
+    """Until the end of the transaction nobody else changes what is held or published of stock.
+
+    Two who do it side by side would not see each other's goods. It comes before any effect is touched; with
+    `connection` only if its stock matters to anything.
+    """
+    if connection and not bench.store.config.stock_matters(connection):
+        return
+    bench.store.config.steady()  # always in this order: flows, then stock
+    bench.store.database.serialize(_STOCK)
 
 
 def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
@@ -64,39 +79,83 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
     `admitted` are the keys that the flow hands on. Runs inside the transaction that keeps the page. Without a flow that
     publishes the target's stock or accepts orders against it, nothing is held.
     """
-    if not bench.store.config.stock_matters(flow.target):
+    store = bench.store
+    if not rows or not store.config.stock_matters(flow.target):
         return
-    bound = bench.store.records.bound(flow.source, "orders", [row.key for row in rows], flow.target)
-    names = bench.store.gaps.tables(flow.name).get("sku", {})
-    held = [_held(row.record, row.key in admitted, names) for row in rows if row.key not in bound]
-    if held:
-        republish(bench, flow.target, bench.store.holds.keep(flow.source, flow.target, held))
+    lock_stock(bench)
+    bound = store.records.bound(flow.source, "orders", [row.key for row in rows], flow.target)
+    delivered = store.effects.delivered(flow.name, list(bound)) if bound else {}
+    given_up = _given_up(bench, flow, rows)
+    tables = store.gaps.tables(flow.name)
+    held = []
+    for row in rows:
+        order = _as_target(bench, flow, tables, row.record)
+        if row.key in bound:
+            part = order_substance(row.record)
+            held.append(HeldOrder(row.key, SOLD, _more(order, part, delivered.get(row.key)), part))
+        elif row.key in given_up:
+            held.append(HeldOrder(row.key, SOLD, {}))
+        else:
+            state = WAITING if order.needs_acceptance else SOLD
+            held.append(HeldOrder(row.key, state, taken(order) if _takes(order, row.key in admitted) else {}))
+    republish(bench, flow.target, store.holds.keep(flow.source, flow.target, held))
 
 
-def _held(order: Order, admitted: bool, names: Mapping[str, str]) -> HeldOrder:
-    quantities: dict[str, Decimal] = {}
+def _given_up(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> set[str]:
+    """Orders that a person discarded and that have not changed since."""
+    effects = bench.store.effects
+    discarded = effects.open_keys(flow.name, [row.key for row in rows], ("discarded",))
+    if not discarded:
+        return set()
+    wanted = effects.wanted(flow.name, list(discarded))
+    return {row.key for row in rows if wanted.get(row.key) == order_substance(row.record)}
+
+
+def _as_target(bench: Bench, flow: FlowRow, tables: Tables, order: Order) -> Order:
+    """The order with the target's SKUs; where a business rule breaks, delivering it will say so."""
+    try:
+        made: Order = renamed(bench, flow, tables, order)
+    except CrossdockError:
+        made = apply_tables(tables, order)
+    return made
+
+
+def _takes(order: Order, admitted: bool) -> bool:
     taking = admitted or order.needs_acceptance or order.status in _TAKING
-    if taking and order.fulfilled_by == "seller" and order.status not in DEAD:
-        for line in order.lines:
-            if line.sku and line.quantity > 0 and line.status not in DEAD:
-                sku = names.get(line.sku, line.sku)
-                quantities[sku] = quantities.get(sku, ZERO) + line.quantity
-    return HeldOrder(order.key, WAITING if order.needs_acceptance else SOLD, quantities)
+    return taking and order.fulfilled_by == "seller" and order.status not in DEAD
 
 
-def settle_order(bench: Bench, source: str, target: str, key: str, now: datetime) -> None:
-    """An order was handed on: what it takes is held until the target's stock is read anew."""
-    bench.store.holds.settle(source, target, key, now)
+def taken(order: Order) -> dict[str, Decimal]:
+    """What an order takes, by SKU."""
+    quantities: dict[str, Decimal] = {}
+    for line in order.lines:
+        if line.sku and line.quantity > 0 and line.status not in DEAD:
+            quantities[line.sku] = quantities.get(line.sku, ZERO) + line.quantity
+    return quantities
 
 
-def release_orders(bench: Bench, source: str, target: str, keys: Sequence[str]) -> None:
-    """Orders are given up; inside a transaction."""
+def _more(order: Order, substance: str, delivered: tuple[str, str | None] | None) -> dict[str, Decimal]:
+    """What an order that was handed on takes beyond what the target knows of it."""
+    done, document = delivered or ("", None)
+    if done in ("", substance) or order.status in DEAD or order.fulfilled_by != "seller":
+        return {}
+    known = taken(from_document("orders", document)) if document else {}
+    more = {sku: quantity - known.get(sku, ZERO) for sku, quantity in taken(order).items()}
+    return {sku: quantity for sku, quantity in more.items() if quantity > 0}
+
+
+def release_orders(bench: Bench, source: str, target: str, keys: Sequence[str] | None = None) -> None:
+    """Orders (without `keys` all of `source`) are given up; inside a transaction."""
+    lock_stock(bench)
     republish(bench, target, bench.store.holds.release(source, target, keys))
 
 
-def stock_was_read(bench: Bench, connection: str, started: datetime, skus: Sequence[str] | None = None) -> None:
-    """Stock of `connection` was read from `started` on: it shows the orders that were handed on before."""
-    republish(bench, connection, bench.store.holds.expire(connection, started, skus))
+def stock_was_read(
+    bench: Bench, connection: str, started: datetime, skus: Sequence[str] | None = None, but: Collection[str] = ()
+) -> None:
+    """Stock of `connection` was read from `started` on, but for some SKUs: it shows the orders handed on before."""
+    lock_stock(bench)
+    republish(bench, connection, bench.store.holds.expire(connection, started, skus, but))
 
 
 # -- publishing ------------------------------------------------------------------------------------
@@ -138,7 +197,10 @@ def behind(bench: Bench, stock: str, moment: datetime, but: str = "") -> list[st
             continue
         read_at = unstamp(bench.store.records.read_at(flow.source, "orders"))
         if read_at is None or read_at < moment:
-            reasons.append(f"the orders of {flow.source} have not been read since")
+            channel = bench.store.config.connection(flow.source)
+            paused = f", and its connection is {channel.state}" if channel and channel.state != "active" else ""
+            since = "never been read" if read_at is None else "not been read since"
+            reasons.append(f"the orders of {flow.source} have {since}{paused}")
     return reasons
 
 

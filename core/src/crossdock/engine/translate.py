@@ -16,11 +16,7 @@ Tables = Mapping[str, Mapping[str, str]]
 
 def translate(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
     """The record as the target gets it; raises `RecordError` when a rule or the totals policy holds it back."""
-    given = type(record)
-    record = bench.ambient.ask("transform_record", record, flow=flow.name, record=record)
-    if type(record) is not given:
-        raise PluginError(f"transform_record answered a {type(record).__name__} for a {given.__name__}.")
-    record = apply_tables(tables, record)
+    record = renamed(bench, flow, tables, record)
     if isinstance(record, Order) and flow.options.totals != "keep":
         difference = total_difference(record)
         if difference and flow.options.totals == "hold":
@@ -31,6 +27,15 @@ def translate(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
             )
         record = with_rounding_line(record)
     return record
+
+
+def renamed(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
+    """The record after business rules and mapping tables; raises `PluginError` when a rule breaks."""
+    given = type(record)
+    record = bench.ambient.ask("transform_record", record, flow=flow.name, record=record)
+    if type(record) is not given:
+        raise PluginError(f"transform_record answered a {type(record).__name__} for a {given.__name__}.")
+    return apply_tables(tables, record)
 
 
 def apply_tables(tables: Tables, record: Any) -> Any:

@@ -171,6 +171,11 @@ class Config:
             [(connection, stream, int(enabled), every, cron)],
         )  # fmt: skip
 
+    def is_on(self, connection: str, stream: str) -> bool:
+        """Whether a stream is switched on."""
+        rows = self._db.query("SELECT enabled FROM stream WHERE connection = ? AND stream = ?", (connection, stream))
+        return bool(rows and rows[0][0])
+
     def flows(self) -> list[FlowRow]:
         """All flows by name."""
         return self._flows("1 = 1")
@@ -189,6 +194,10 @@ class Config:
         names = [stream, *(name for name, reads in DERIVED.items() if reads == stream)]
         marks = ", ".join("?" * len(names))
         return self._flows(f"source = ? AND stream IN ({marks}) AND mode <> 'paused'", source, *names)
+
+    def paused_flows(self, source: str, stream: str) -> list[FlowRow]:
+        """The flows of a stream that are paused."""
+        return self._flows("source = ? AND stream = ? AND mode = 'paused'", source, stream)
 
     def flows_into(self, target: str, stream: str) -> list[FlowRow]:
         """The flows of a stream to `target`, paused ones too."""
@@ -217,6 +226,10 @@ class Config:
                     options=_OPTIONS.decode(row[5]))
             for row in rows
         ]  # fmt: skip
+
+    def steady(self) -> None:
+        """Inside a transaction: nobody changes a flow until its end."""
+        self._db.share(_FLOWS)
 
     def hold_pages(self) -> None:
         """Inside a transaction: nobody routes a page until its end."""

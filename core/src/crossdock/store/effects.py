@@ -16,10 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
+
+import attrs
 
 from crossdock.store.database import clean, stamp
 from crossdock.store.ledger import COLUMNS, Effect, Intent, Ledger
+
+EARLY = "raised too early"
+"""The cause of stock that waits to be raised: its next value need not wait."""
+_WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND effect.cause = '{EARLY}')"
+_LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 
 
 class Effects(Ledger):
@@ -41,9 +49,9 @@ class Effects(Ledger):
             "wanted = excluded.wanted, ref = excluded.ref, updated_at = excluded.updated_at, "
             "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
             "WHEN effect.done = excluded.wanted AND effect.sent = effect.done THEN 'done' ELSE excluded.state END, "
-            "not_before = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.not_before END, "
+            f"not_before = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.not_before END, "
             "gap = CASE WHEN effect.state = 'parked' THEN NULL ELSE effect.gap END, "
-            "cause = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.cause END, "
+            f"cause = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.cause END, "
             "path = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.path END, "
             "message = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.message END, "
             "approval = '' WHERE effect.wanted <> excluded.wanted",
@@ -59,13 +67,18 @@ class Effects(Ledger):
         rows = self._db.query(f"SELECT key, wanted FROM effect WHERE flow = ? AND {condition}", (flow, values))
         return {row[0]: row[1] for row in rows}
 
-    def claim(self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta) -> list[Effect]:
-        """Take ready effects and mark them *sending*: once this is committed they may leave the house."""
+    def claim(
+        self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta, *, lower: bool = False
+    ) -> list[Effect]:
+        """Take ready effects and mark them *sending*: once this is committed they may leave the house.
+
+        `lower` takes only stock that becomes less than was delivered.
+        """
         at = stamp(now)
-        some = self._some("flow = ? AND state = 'ready' AND not_before <= ?")
+        some = self._some(f"flow = ? AND state = 'ready' AND not_before <= ?{_LOWERS if lower else ''}")
         rows = self._db.query(
-            "UPDATE effect SET state = 'sending', sent = wanted, attempts = attempts + 1, owner = ?, lease_until = ?, "
-            f"updated_at = ? WHERE {some} RETURNING {', '.join(COLUMNS)}",
+            "UPDATE effect SET state = 'sending', cause = '', sent = wanted, attempts = attempts + 1, owner = ?, "
+            f"lease_until = ?, updated_at = ? WHERE {some} RETURNING {', '.join(COLUMNS)}",
             (owner, stamp(now + lease), at, flow, at, limit),
         )
         return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
@@ -146,7 +159,8 @@ class Effects(Ledger):
         """No effect of a flow that is ready leaves before `until`: the vendor said so, or is in trouble."""
         at = stamp(until)
         self._db.run(
-            "UPDATE effect SET not_before = ? WHERE flow = ? AND state = 'ready' AND not_before < ?", (at, flow, at)
+            "UPDATE effect SET not_before = ?, cause = '' WHERE flow = ? AND state = 'ready' AND not_before < ?",
+            (at, flow, at),
         )
 
     def wake(self, flow: str, ref: str, now: datetime) -> int:
@@ -159,6 +173,22 @@ class Effects(Ledger):
 
     # -- settling ----------------------------------------------------------------------------------
 
+    def send_stock(self, effects: Sequence[Effect], values: Mapping[str, Decimal]) -> list[Effect]:
+        """What claimed effects of stock really send, by key: noted before it leaves, in case its answer is lost."""
+        sending = []
+        for effect in effects:
+            value = values[effect.key]
+            text, most = (
+                format(each.normalize(), "f") for each in (value, max(value, Decimal(effect.unconfirmed or 0)))
+            )
+            sending.append((attrs.evolve(effect, sent=text, wanted=text), most))
+        self._db.many(
+            "UPDATE effect SET sent = ?, wanted = ?, unconfirmed = ? "
+            "WHERE id = ? AND owner = ? AND attempts = ? AND state = 'sending'",
+            [(each.sent, each.sent, most, each.id, each.owner, each.attempts) for each, most in sending],
+        )
+        return [each for each, _ in sending]
+
     def done(
         self, effect: Effect, external_id: str, number: str, document: str | None, run: int, now: datetime,
         message: str = "",
@@ -168,7 +198,7 @@ class Effects(Ledger):
         held = self._db.run(
             "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
             "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, "
-            "owner = '', lease_until = '', not_before = '', job = '', updated_at = ? "
+            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', updated_at = ? "
             "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
             (external_id, clean(number), document, message, at, effect.id, effect.sent),
         )
@@ -180,7 +210,7 @@ class Effects(Ledger):
         held = self._db.run(
             "UPDATE effect SET state = 'done', sent = wanted, done = wanted, external_id = ?, number = ?, "
             "message = ?, cause = '', path = '', gap = NULL, owner = '', lease_until = '', not_before = '', job = '', "
-            "updated_at = ? WHERE id = ? AND state <> 'sending'",
+            "unconfirmed = '', updated_at = ? WHERE id = ? AND state <> 'sending'",
             (external_id, clean(number), message, stamp(now), effect),
         )
         if held:
@@ -200,9 +230,11 @@ class Effects(Ledger):
             (stamp(until), clean(message), effect.id, effect.job),
         )
 
-    def ready_again(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
+    def ready_again(
+        self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, cause: str = ""
+    ) -> None:
         """It was not done and may be sent (again), not before `until`."""
-        self._move(effect, "ready", run, now, message=message, not_before=stamp(until) if until else "")
+        self._move(effect, "ready", run, now, message=message, not_before=stamp(until) if until else "", cause=cause)
 
     def doubt(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
         """The answer was lost. Without `until` only a person can decide."""
@@ -213,7 +245,9 @@ class Effects(Ledger):
         self, effect: Effect, cause: str, message: str, path: str, gap: int | None, run: int, now: datetime
     ) -> None:
         """A person or a mapping is needed."""
-        self._move(effect, "parked", run, now, cause=cause, message=message, path=path, gap=gap)
+        # It was refused: the target shows what it may have shown before.
+        before = effect.unconfirmed
+        self._move(effect, "parked", run, now, cause=cause, message=message, path=path, gap=gap, unconfirmed=before)
 
     def await_approval(self, effect: Effect, message: str, run: int, now: datetime) -> None:
         """A person has to approve what would be sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -23,10 +23,12 @@ class HeldOrder:
     key: str
     state: str
     quantities: Mapping[str, Decimal]
+    part: str = ""
+    """Of an order that was handed on and has changed since: the hash of the changed order."""
 
 
 class Holds:
-    """Verbs on holds; the caller holds the transaction."""
+    """Verbs on holds; the caller holds the transaction, and is alone with the stock of the target."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -36,33 +38,33 @@ class Holds:
 
         What was decided to be accepted stays decided, and what was handed on (`settle`) waits for the next stock.
         """
-        touched = self._drop(
-            connection, target, [order.key for order in orders], "AND settled_at IS NULL AND state = ?", WAITING
-        )
+        keys = [order.key for order in orders]
+        touched = self._drop(connection, target, keys, "AND settled_at IS NULL AND (state = ? OR part <> '')", WAITING)
         touched |= self._drop_gone(connection, target, orders)
         rows = [
-            (connection, target, order.key, sku, format(quantity.normalize(), "f"), order.state)
+            (connection, target, order.key, sku, order.part, format(quantity.normalize(), "f"), order.state)
             for order in orders
             for sku, quantity in sorted(order.quantities.items())
         ]
         self._db.many(
-            "INSERT INTO hold (connection, target, key, sku, quantity, state) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (connection, target, key, sku) DO UPDATE SET quantity = excluded.quantity",
+            "INSERT INTO hold (connection, target, key, sku, part, quantity, state) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (connection, target, key, sku, part) DO UPDATE SET quantity = excluded.quantity",
             rows,
         )
         return touched | {row[3] for row in rows}
 
     def _drop_gone(self, connection: str, target: str, orders: Sequence[HeldOrder]) -> set[str]:
         """Rows of lines that the orders no longer have."""
-        wanted = {order.key: order.quantities for order in orders}
+        wanted = {order.key: order.quantities for order in orders if not order.part}
         condition, keys = self._db.any_of("key", list(wanted))
         rows = self._db.query(
-            "SELECT key, sku FROM hold WHERE connection = ? AND target = ? AND settled_at IS NULL AND " + condition,
+            "SELECT key, sku FROM hold WHERE connection = ? AND target = ? AND settled_at IS NULL AND part = '' "
+            f"AND {condition}",
             (connection, target, keys),
         )
         gone = [(key, sku) for key, sku in rows if sku not in wanted[key]]
         self._db.many(
-            "DELETE FROM hold WHERE connection = ? AND target = ? AND key = ? AND sku = ?",
+            "DELETE FROM hold WHERE connection = ? AND target = ? AND key = ? AND sku = ? AND part = ''",
             [(connection, target, key, sku) for key, sku in gone],
         )
         return {sku for _, sku in gone}
@@ -83,13 +85,24 @@ class Holds:
         )
         return [row[0] for row in rows]
 
-    def settle(self, connection: str, target: str, key: str, now: datetime) -> None:
-        """The order was handed on: the next stock that is read after `now` shows it."""
+    def settle(self, connection: str, target: str, key: str, now: datetime, part: str | None = None) -> None:
+        """The order was handed on: the next stock that is read after `now` shows it.
+
+        Of its changes only `part` was handed on, or all when it is `None`.
+        """
         self._db.run(
             "UPDATE hold SET settled_at = ?, state = 'sold' WHERE connection = ? AND target = ? AND key = ? "
-            "AND settled_at IS NULL",
-            (stamp(now), connection, target, key),
+            "AND settled_at IS NULL AND (part = '' OR part = ? OR ? = 1)",
+            (stamp(now), connection, target, key, part or "", int(part is None)),
         )
+
+    def is_sold(self, connection: str, target: str, key: str) -> bool:
+        """Whether the order holds goods and was accepted."""
+        rows = self._db.query(
+            "SELECT 1 FROM hold WHERE connection = ? AND target = ? AND key = ? AND state = 'sold' LIMIT 1",
+            (connection, target, key),
+        )
+        return bool(rows)
 
     def sell(self, connection: str, target: str, key: str) -> None:
         """The order was accepted."""
@@ -97,26 +110,31 @@ class Holds:
             "UPDATE hold SET state = 'sold' WHERE connection = ? AND target = ? AND key = ?", (connection, target, key)
         )
 
-    def release(self, connection: str, target: str, keys: Sequence[str]) -> set[str]:
-        """The orders take nothing any more; answers their SKUs."""
-        return self._drop(connection, target, keys, "")
+    def release(self, connection: str, target: str, keys: Sequence[str] | None = None) -> set[str]:
+        """The orders (without `keys` all of the connection) take nothing any more; answers their SKUs."""
+        if keys is not None:
+            return self._drop(connection, target, keys, "")
+        rows = self._db.query(
+            "DELETE FROM hold WHERE connection = ? AND target = ? RETURNING sku", (connection, target)
+        )
+        return {row[0] for row in rows}
 
-    def expire(self, target: str, before: datetime, skus: Sequence[str] | None = None) -> set[str]:
+    def expire(
+        self, target: str, before: datetime, skus: Sequence[str] | None = None, but: Collection[str] = ()
+    ) -> set[str]:
         """The stock of `target` was read from `before` on, of these SKUs or of all: it shows what was settled earlier.
 
-        Answers the SKUs of which less is held now.
+        It does not say it of the SKUs in `but`. Answers the SKUs of which less is held now.
         """
-        if skus is None:
-            rows = self._db.query(
-                "DELETE FROM hold WHERE target = ? AND settled_at < ? RETURNING sku", (target, stamp(before))
-            )
-        else:
-            condition, values = self._db.any_of("sku", skus)
-            rows = self._db.query(
-                f"DELETE FROM hold WHERE target = ? AND settled_at < ? AND {condition} RETURNING sku",
-                (target, stamp(before), values),
-            )
-        return {row[0] for row in rows}
+        rows = self._db.query(
+            "SELECT DISTINCT sku FROM hold WHERE target = ? AND settled_at < ?", (target, stamp(before))
+        )
+        gone = sorted(sku for (sku,) in rows if sku not in but and (skus is None or sku in skus))
+        condition, values = self._db.any_of("sku", gone)
+        self._db.run(
+            f"DELETE FROM hold WHERE target = ? AND settled_at < ? AND {condition}", (target, stamp(before), values)
+        )
+        return set(gone)
 
     def of(
         self, target: str, skus: Sequence[str], *, sold_only: bool = False, but: tuple[str, str] = ("", ""),

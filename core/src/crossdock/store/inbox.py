@@ -117,16 +117,16 @@ class Hooks:
         values = attrs.asdict(row)
         self._db.upsert("hook", _HOOK, ("connection",), [tuple(values[name] for name in _HOOK)])
 
-    def seen(self, refused: Mapping[str, int], confirmed: Iterable[str], now: datetime) -> None:
-        """Add to the counts of refused requests, and remember that the vendor uses the present address."""
+    def seen(self, refused: Mapping[str, int], confirmed: Mapping[str, str], now: datetime) -> None:
+        """Add to the counts of refused requests, and remember which sealed tokens the vendors were seen to use."""
         with self._db.transaction() as db:
             db.many(
                 "UPDATE hook SET refused = refused + ? WHERE connection = ?",
                 [(count, connection) for connection, count in sorted(refused.items())],
             )
             db.many(
-                "UPDATE hook SET confirmed_at = ? WHERE connection = ? AND confirmed_at IS NULL",
-                [(stamp(now), connection) for connection in sorted(confirmed)],
+                "UPDATE hook SET confirmed_at = ? WHERE connection = ? AND token = ? AND confirmed_at IS NULL",
+                [(stamp(now), connection, token) for connection, token in sorted(confirmed.items())],
             )
 
 

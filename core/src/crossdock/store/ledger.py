@@ -17,7 +17,7 @@ OPEN = ("planned", "awaiting", "ready", "sending", "submitted", "in_doubt", "par
 COLUMNS = (
     "id", "flow", "operation", "source", "target", "stream", "key", "ref", "state", "wanted", "sent", "done",
     "attempts", "not_before", "owner", "lease_until", "gap", "cause", "message", "path", "external_id", "number",
-    "job", "approval", "created_at", "updated_at",
+    "job", "approval", "created_at", "updated_at", "unconfirmed",
 )  # fmt: skip
 _WAITING = "flow = ? AND state IN ('ready', 'in_doubt', 'submitted', 'sending')"
 # What somebody has under way is due when the lease is over.
@@ -55,6 +55,8 @@ class Effect:
     approval: str
     created_at: str
     updated_at: str
+    unconfirmed: str = ""
+    """Of stock: the most that was sent without an answer since `done`, so that the target may show it."""
 
 
 @attrs.frozen(slots=True)
@@ -81,6 +83,14 @@ class Ledger:
         """What was last delivered for it."""
         rows = self._db.query("SELECT sent_document FROM effect WHERE id = ?", (effect,))
         return rows[0][0] if rows else None
+
+    def delivered(self, flow: str, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """What was last delivered of those `keys` that have an effect: `done` and the document."""
+        condition, values = self._db.any_of("key", keys)
+        rows = self._db.query(
+            f"SELECT key, done, sent_document FROM effect WHERE flow = ? AND {condition}", (flow, values)
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
 
     def attempts(self, effect: int) -> list[tuple[str, int, str, str]]:
         """The history of an effect: time, run, state, message."""

@@ -126,6 +126,14 @@ class Records:
             [(row.updated_at, connection, stream, row.key) for row in rows],
         )
 
+    def seen(self, connection: str, stream: str, keys: Sequence[str], now: datetime) -> None:
+        """Note that records were read again, unchanged or not."""
+        condition, values = self._db.any_of("key", keys)
+        self._db.run(
+            f"UPDATE record SET seen_at = ? WHERE connection = ? AND stream = ? AND {condition}",
+            (stamp(now), connection, stream, values),
+        )
+
     def get(self, connection: str, stream: str, key: str) -> Stored | None:
         """One stored record."""
         rows = self._db.query(
@@ -318,6 +326,7 @@ class Records:
             "record", "payload", "stream", "parked", "memory", "meter", "exchange", "file", "hold", "inbox", "hook",
         ):  # fmt: skip
             self._db.run(f"DELETE FROM {table} WHERE connection = ?", (connection,))
+        self._db.run("DELETE FROM hold WHERE target = ?", (connection,))
         self._db.run("DELETE FROM binding WHERE source = ? OR connection = ?", (connection, connection))
 
 

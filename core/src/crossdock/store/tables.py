@@ -148,6 +148,7 @@ class Effect(Table, table=True):
     job: str = Field(default="", sa_column=_text(default=""))
     approval: str = Field(default="", sa_column=_text(default=""))
     sent_document: str | None = Field(default=None, sa_column=_text(nullable=True))
+    unconfirmed: str = Field(default="", sa_column=_text(default=""))
     created_at: str = Field(sa_column=_text())
     updated_at: str = Field(sa_column=_text())
 
@@ -276,13 +277,17 @@ class File(Table, table=True):
 
 
 class Hold(Table, table=True):
-    """Goods of an order that was sold by `connection` and that the stock of `target` does not show yet."""
+    """Goods of an order that was sold by `connection` and that the stock of `target` does not show yet.
+
+    `part` is empty for the order, and for what a change of it takes beyond that, the hash of the changed order.
+    """
 
     __table_args__ = (Index("ix_hold_sku", "target", "sku"),)
     connection: str = Field(sa_column=_text(primary=True))
     target: str = Field(sa_column=_text(primary=True))
     key: str = Field(sa_column=_text(primary=True))
     sku: str = Field(sa_column=_text(primary=True))
+    part: str = Field(default="", sa_column=_text(primary=True, default=""))
     quantity: str = Field(sa_column=_text())
     state: str = Field(sa_column=_text())
     settled_at: str | None = Field(default=None, sa_column=_text(nullable=True))

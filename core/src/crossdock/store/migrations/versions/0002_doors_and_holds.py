@@ -18,6 +18,7 @@ def _text(name: str, *, nullable: bool = False, default: str | None = None) -> s
 def upgrade() -> None:
     """Make the tables."""
     op.add_column("stream", _text("read_at", nullable=True))
+    op.add_column("effect", _text("unconfirmed", default=""))
     op.create_table(
         "file",
         _text("connection"),
@@ -33,10 +34,11 @@ def upgrade() -> None:
         _text("target"),
         _text("key"),
         _text("sku"),
+        _text("part", default=""),
         _text("quantity"),
         _text("state"),
         _text("settled_at", nullable=True),
-        sa.PrimaryKeyConstraint("connection", "target", "key", "sku", name=op.f("pk_hold")),
+        sa.PrimaryKeyConstraint("connection", "target", "key", "sku", "part", name=op.f("pk_hold")),
     )
     op.create_index("ix_hold_sku", "hold", ["target", "sku"], unique=False)
     op.create_table(
@@ -76,4 +78,5 @@ def downgrade() -> None:
     """Drop the tables."""
     for table in ("inbox", "hook", "hold", "file"):
         op.drop_table(table)
+    op.drop_column("effect", "unconfirmed")
     op.drop_column("stream", "read_at")

@@ -1,0 +1,1 @@
+"""The web side: the door through which webhooks come in."""
