@@ -27,6 +27,8 @@ RULES = {
 # Lines that show what a rule forbids, because forbidding it is their business.
 SHOWN = {("tests/architecture/test_clean_text.py", rule) for rule in RULES}
 SHOWN |= {("Makefile", "where packages come from")}
+# Offices of a supplier, not persons: whoever sent a wrong order has to write to them at once.
+OFFICES = re.compile(r"[a-z-]+@xdconnects\.com")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -38,7 +40,7 @@ def test_no_file_contains(rule: str, committed: dict[str, str]) -> None:
         for name, text in committed.items()
         if (name, rule) not in SHOWN and not (rule == "a number of somebody's tracker" and "/samples/" in name)
         for match in pattern.finditer(text)
-        if not MADE_UP.match(match[0])
+        if not MADE_UP.match(match[0]) and not OFFICES.fullmatch(match[0])
     ]
 
     assert not found, f"{rule}: {found}"

@@ -39,6 +39,15 @@ def test_the_demo_proves_that_both_sides_agree_although_answers_were_broken(fold
     assert told["faults"] > 0
 
 
+def test_the_demo_of_all_connectors_proves_that_all_sides_agree(folder: Path) -> None:
+    result = crossdock(folder, "demo", "--all", "--orders", "6", "--json")
+
+    told: dict[str, Any] = json.loads(result.stdout)
+    assert result.returncode == 0, f"{told['checks']}\n{result.stderr}"
+    assert all(check["ok"] for check in told["checks"])
+    assert told["faults"] > 0
+
+
 def test_the_demo_leaves_nothing_behind(folder: Path) -> None:
     crossdock(folder, "demo", "--orders", "2", "--json")
 

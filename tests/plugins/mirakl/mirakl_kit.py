@@ -25,15 +25,16 @@ KEY = "sandbox-shop-key"
 
 
 class OperatorClock(SystemClock):
-    """The operator's time; waiting moves it on instead of taking any."""
+    """The operator's time, or one that is off by some seconds; waiting moves it on instead of taking any."""
 
-    def __init__(self, sandbox: MiraklSandbox) -> None:
+    def __init__(self, sandbox: MiraklSandbox, off: float = 0) -> None:
         super().__init__()
         self._sandbox = sandbox
+        self._off = timedelta(seconds=off)
 
     def now(self) -> datetime:
         """The sandbox's time."""
-        return self._sandbox.clock.now()
+        return self._sandbox.clock.now() + self._off
 
     def sleep(self, seconds: float) -> None:
         """Move the sandbox's time on."""
@@ -83,17 +84,25 @@ class Operator:
         return [order for page in pages for order in page.records], last, pages
 
     def stored(self, key: str) -> dict[str, Any]:
-        """An order as the operator has it."""
-        return next(each for each in self.sandbox.state()["orders"] if each["order_id"] == key)
+        """An order as the operator answers it."""
+        answer = self.session.http.get("orders", {"order_ids": key, "shop_id": self.sandbox.shop.shop_id})
+        found: dict[str, Any] = answer.json()["orders"][0]
+        return found
 
 
 def open_session(
-    sandbox: MiraklSandbox, url: str, *, paced: bool = False, facts: Mapping[str, Any] | None = None, **values: str
+    sandbox: MiraklSandbox,
+    url: str,
+    *,
+    paced: bool = False,
+    off: float = 0,
+    facts: Mapping[str, Any] | None = None,
+    **values: str,
 ) -> Session[Settings]:
-    """A connection as the engine would open it; `paced` keeps the vendor's call frequencies."""
+    """A connection as the engine would open it; `paced` keeps the vendor's call frequencies, `off` is our clock's."""
     given = {**sandbox.settings(url), **values}
     settings = build(Settings, {name: value for name, value in given.items() if value})
-    clock = OperatorClock(sandbox)
+    clock = OperatorClock(sandbox, off)
     end = endpoint(settings)
     budgets = list(INFO.budgets)
     if not paced:

@@ -86,7 +86,8 @@ def test_additional_fields_keep_their_shapes() -> None:
 
 def test_commissions_are_kept_beside_the_order_and_its_lines() -> None:
     assert SHIPPING.extras["total_commission"] == D("10.79")
-    assert SHIPPING.lines[0].extras["commission_taxes"] == [{"code": "TAXDEFAULT", "rate": D("20.0"), "amount": D("1.0")}]
+    (tax,) = SHIPPING.lines[0].extras["commission_taxes"]
+    assert tax == {"code": "TAXDEFAULT", "rate": D("20.0"), "amount": D("1.0")}
 
 
 def test_a_refund_under_way_is_read_and_has_no_date_yet() -> None:
@@ -177,7 +178,7 @@ def test_order_level_taxes_are_the_orders_taxes() -> None:
 
 
 def test_a_fee_is_a_charge() -> None:
-    made = order(order_lines=[line("1-A-1", fees=[{"code": "WEEE", "amount": 0.3}], total_price=10.3)], total_price=10.3)
+    made = order(order_lines=[line("1-A-1", fees=[{"code": "WEEE", "amount": 0.3}])], total_price=10.3)
     assert [(each.kind, each.code, each.total) for each in made.charges] == [("fee", "WEEE", D("0.3"))]
     assert total_difference(made) == 0
 
@@ -202,12 +203,13 @@ def test_the_country_table_is_complete_and_unambiguous() -> None:
 # -- properties --------------------------------------------------------------------------------------
 
 cents = st.integers(0, 10**9).map(lambda value: D(value) / 100)
-tax = st.fixed_dictionaries({"code": st.sampled_from(["A", "B"]), "rate": st.sampled_from([D("5.5"), D(20)]), "amount": cents})
+rates = st.sampled_from([D("5.5"), D(20)])
+tax = st.fixed_dictionaries({"code": st.sampled_from(["A", "B"]), "rate": rates, "amount": cents})
 lines = st.lists(
     st.fixed_dictionaries({
         "order_line_state": st.sampled_from(["SHIPPING", "SHIPPED", "REFUSED", "CANCELED", "WHATEVER"]),
-        "quantity": st.integers(1, 50), "price_unit": cents, "shipping_price": cents, "taxes": st.lists(tax, max_size=3),
-        "shipping_taxes": st.lists(tax, max_size=2),
+        "quantity": st.integers(1, 50), "price_unit": cents, "shipping_price": cents,
+        "taxes": st.lists(tax, max_size=3), "shipping_taxes": st.lists(tax, max_size=2),
         "fees": st.lists(st.fixed_dictionaries({"code": st.just("F"), "amount": cents}), max_size=2),
     }), min_size=1, max_size=5,
 )  # fmt: skip
@@ -216,7 +218,7 @@ lines = st.lists(
 def priced(given_lines: list[dict[str, Any]], mode: str) -> wire.Order:
     """An order as the vendor adds it up: only lines that count, fees in the total price."""
     made = [
-        {**each, "order_line_id": f"1-A-{index}", "offer_sku": f"S{index}", "price": each["price_unit"] * each["quantity"]}
+        {**each, "order_line_id": f"1-A-{index}", "price": each["price_unit"] * each["quantity"]}
         for index, each in enumerate(given_lines)
     ]
     live = [each for each in made if each["order_line_state"] not in ("REFUSED", "CANCELED")]
@@ -231,7 +233,7 @@ def priced(given_lines: list[dict[str, Any]], mode: str) -> wire.Order:
 
 @settings(max_examples=60, deadline=None)
 @given(lines, st.sampled_from(["TAX_INCLUDED", "TAX_EXCLUDED"]))
-def test_money_is_exact_and_every_order_balances_in_both_tax_modes(given_lines: list[dict[str, Any]], mode: str) -> None:
+def test_money_is_exact_and_orders_balance_in_both_tax_modes(given_lines: list[dict[str, Any]], mode: str) -> None:
     made = to_order(priced(given_lines, mode))
     assert isinstance(made, Order)
     live = [each for each in given_lines if each["order_line_state"] not in ("REFUSED", "CANCELED")]
@@ -246,7 +248,7 @@ def test_a_record_survives_being_stored(given_lines: list[dict[str, Any]], mode:
     made = to_order(priced(given_lines, mode))
     assert isinstance(made, Order)
     stored = from_document("orders", to_document(made))
-    assert (stored.total, stored.total_tax, stored.lines[:0]) == (made.total, made.total_tax, ())
+    assert (stored.total, stored.total_tax) == (made.total, made.total_tax)
     assert to_document(stored) == to_document(made)
 
 

@@ -1,0 +1,180 @@
+"""Getting feeds: rarely, by links that are secrets, never without a last good file.
+
+Asking for a feed twice within five minutes gives an error at XD, whoever asks (vendor page section 2). So the attempt
+is booked durably before it is made, a file that was kept within that time is used as it is, and what is no whole feed
+never replaces the last good file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import attrs
+
+from crossdock import AccessError, RecordError, Session, StoredFile, TransientError, UnsupportedError
+from crossdock.mapping import utc
+from crossdock_xdconnects.settings import FEEDS, RARELY, Feed, Settings, link
+from crossdock_xdconnects.tables import NoFeedError, Table, read
+
+READ_TIMEOUT = 90.0
+OLD = timedelta(hours=48)
+"""A feed that XD has not renewed for so long is stale."""
+
+_ENDINGS = ("json", "xml", "txt")
+
+
+@attrs.frozen(eq=False)
+class Loaded:
+    """A feed as it is known: its table, and when its file was got."""
+
+    feed: Feed
+    table: Table
+    kept_at: datetime
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment that the feed shows: XD's time of making it, else when it was got."""
+        return self.table.created or self.kept_at
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether XD has not renewed it for 48 hours."""
+        return now - self.as_of > OLD
+
+
+# Parsing takes a second for a large feed and an order asks for five: each session keeps what it parsed last.
+_PARSED: weakref.WeakKeyDictionary[Session[Settings], dict[str, tuple[str, Loaded]]] = weakref.WeakKeyDictionary()
+
+
+def choose(settings: Settings, *names: str) -> str:
+    """The first of these feeds that has a link; raises `UnsupportedError` naming the settings when none has."""
+    found = next((name for name in names if link(settings, name)), None)
+    if found is None:
+        raise UnsupportedError(
+            f"There is no link to a {FEEDS[names[0]].title}.",
+            hint=f"Set {' or '.join(names)}; XD sends links on request: onlineclients@xdconnects.com",
+        )
+    return found
+
+
+def newest(session: Session[Settings], name: str) -> Loaded:
+    """The feed as XD has it now; what was got within the last five minutes counts as now.
+
+    Raises `TransientError` when it may not be asked yet or came broken (the last good file stays), and `AccessError`
+    when the link does not work or the currency is not the account's.
+    """
+    return _feed(session, name, RARELY)
+
+
+def known(session: Session[Settings], name: str) -> Loaded:
+    """The feed for looking things up: the last good file while XD has hardly renewed it, or when no other is to be had.
+
+    Raises what `newest` raises when there is no last good file.
+    """
+    try:
+        return _feed(session, name, max(FEEDS[name].renewed, RARELY))
+    except TransientError:
+        kept = _kept(session, name)
+        if kept is None:
+            raise
+        return _parsed(session, name, kept)
+
+
+def _feed(session: Session[Settings], name: str, patience: timedelta) -> Loaded:
+    kept_at = session.files.kept_at(name)
+    if kept_at is not None and session.clock.now() - kept_at < patience:
+        kept = _kept(session, name)
+        if kept is not None:
+            return _parsed(session, name, kept)
+    return _fetched(session, name)
+
+
+def _kept(session: Session[Settings], name: str) -> StoredFile | None:
+    """The last good file, unless it came from another link."""
+    kept = session.files.get(name)
+    return kept if kept and kept.facts.get("link") == _digest(session, name) else None
+
+
+def _parsed(session: Session[Settings], name: str, kept: StoredFile) -> Loaded:
+    version = f"{kept.kept_at.isoformat()} {kept.facts.get('link')}"
+    tables = _PARSED.setdefault(session, {})
+    if name not in tables or tables[name][0] != version:
+        tables[name] = version, Loaded(FEEDS[name], read(kept.content), kept.kept_at)
+    return tables[name][1]
+
+
+def _fetched(session: Session[Settings], name: str) -> Loaded:
+    feed, address = FEEDS[name], link(session.settings, name).reveal()
+    _hide(session, address)
+    try:
+        answer = session.http.request(
+            "GET", address, anonymous=True, attempts=1, timeout=READ_TIMEOUT, budget=name, headers={"Accept": "*/*"}
+        )
+    except RecordError as error:
+        raise _refused_link(feed, error.status) from error
+    except TransientError as error:
+        error.message = f"The {feed.title} could not be read: {error.message}"
+        raise
+    table = _checked(session, feed, answer.content, address)
+    facts = {"link": _digest(session, name), "rows": str(len(table.rows))}
+    if table.created:
+        facts["created"] = table.created.isoformat()
+    kept = session.files.put(name, answer.content, facts)
+    loaded = Loaded(feed, table, kept.kept_at)
+    _PARSED.setdefault(session, {})[name] = f"{kept.kept_at.isoformat()} {facts['link']}", loaded
+    return loaded
+
+
+def _refused_link(feed: Feed, status: int | None) -> AccessError:
+    return AccessError(
+        f"XD does not know the link of the {feed.title} (any more): it answered {status}.",
+        hint=f"Ask onlineclients@xdconnects.com for a new link and enter it as {feed.name}.", status=status,
+    )  # fmt: skip
+
+
+def _checked(session: Session[Settings], feed: Feed, content: bytes, address: str) -> Table:
+    """The table of what came, refused when it cannot be the whole feed of this account."""
+    ending = urlsplit(address).path.rpartition(".")[2].lower()
+    try:
+        table = read(content, ending if ending in _ENDINGS else "")
+        before = _kept(session, feed.name)
+        if before and session.clock.now() - before.kept_at < OLD:
+            _shrunk(table, int(before.facts.get("rows", "0")))
+            _went_back(table, before.facts.get("created", ""))
+        table.created  # noqa: B018  raises when it is no time
+    except NoFeedError as error:
+        raise TransientError(
+            f"What XD sent as the {feed.title} is not used: {error}. The last good file stays.", wait=RARELY,
+            hint="XD answers so when it is asked more than once in five minutes, by whatever program of the account.",
+        ) from error  # fmt: skip
+    if table.currency and table.currency != session.settings.currency:
+        raise AccessError(
+            f"The {feed.title} is in {table.currency}, the account in {session.settings.currency}.",
+            hint="Check that the link belongs to this account, and the currency in the settings.",
+        )
+    return table
+
+
+def _shrunk(table: Table, before: int) -> None:
+    # After two days without a better one the shorter feed is believed.
+    if len(table.rows) * 2 < before:
+        raise NoFeedError(f"it has {len(table.rows)} rows, the last good one had {before}")
+
+
+def _went_back(table: Table, before: str) -> None:
+    last = utc(before, "created")
+    if last and table.created and table.created < last:
+        raise NoFeedError("it is older than the one that is kept")
+
+
+def _hide(session: Session[Settings], address: str) -> None:
+    """Mask also what can appear of a link without the rest: the address up to its query, and the token in its path."""
+    parts = urlsplit(address)
+    pieces = [piece for piece in parts.path.split("/")[:-1] if len(piece) >= 8 and piece.lower() != "download"]
+    session.http.redactor.add([address.partition("?")[0], *pieces])
+
+
+def _digest(session: Session[Settings], name: str) -> str:
+    return hashlib.sha256(link(session.settings, name).reveal().encode()).hexdigest()[:16]

@@ -1,0 +1,127 @@
+"""Our own purchase orders and their shipments as streams, from the memory: XD offers no list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from crossdock import (
+    Address,
+    ByKeys,
+    Order,
+    OrderLine,
+    Page,
+    Parcel,
+    Query,
+    Row,
+    Session,
+    Shipment,
+    ShipmentLine,
+    Since,
+)
+from crossdock.mapping import utc
+from crossdock_xdconnects import ledger, news, ordering, wire
+from crossdock_xdconnects.settings import Settings, mailbox
+from crossdock_xdconnects.tables import ZONE
+
+_TOO_OLD = "before order start"
+_NOT_SHIPPED = "nothing shipped"
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+_Known = tuple[ledger.Sent, ledger.State]
+
+
+def orders(session: Session[Settings], query: Query) -> Iterator[Page[Order]]:
+    """The orders that were sent and changed, or are still under way; those named for `ByKeys` (XD's numbers)."""
+    start = (query.start if isinstance(query, Since) else None) or session.settings.order_start
+
+    def record(found: _Known) -> Order | str:
+        order, state = found
+        return _TOO_OLD if start and order.sent_at < start else to_order(session, order, state)
+
+    rows, cursor = _rows(session, query)
+    yield session.page(rows, record, cursor=cursor, identify=lambda found: found[0].number)
+
+
+def shipments(session: Session[Settings], query: Query) -> Iterator[Page[Shipment]]:
+    """What XD told to have left of these orders."""
+    rows, cursor = _rows(session, query)
+    parcels: list[Row[Any]] = []
+    for row in rows:
+        order, state = row.value or (None, None)
+        made = to_shipments(order, state) if order and state else []
+        parcels += [Row(row.raw, each) for each in made] or [Row(row.raw, _NOT_SHIPPED)]
+    yield session.page(parcels, lambda each: each, cursor=cursor)
+
+
+def _rows(session: Session[Settings], query: Query) -> tuple[list[Row[_Known]], str | None]:
+    """Orders with their states, asked anew where the mapping file says how; and the bookmark."""
+    if isinstance(query, ByKeys):
+        chosen, since, cursor = ledger.by_numbers(session, query.keys), None, None
+    else:
+        # Whatever changes from this moment on comes again next time.
+        chosen, since, cursor = ledger.all_sent(session), utc(query.cursor, "cursor"), session.clock.now().isoformat()
+    contract = wire.load(session.settings.wire_file)
+    rows = []
+    for order in chosen:
+        state = ledger.state(session, order)
+        if state.status in news.OPEN and contract.status is not None:
+            ordering.refresh(session, contract, order)
+            state = ledger.state(session, order)
+        if since is None or state.changed_at >= since or state.status in news.OPEN:
+            rows.append(Row(_encode({"order": order, "state": state}), (order, state)))
+    return rows, cursor
+
+
+def to_order(session: Session[Settings], order: ledger.Sent, state: ledger.State) -> Order:
+    """A purchase order as a record; `raw_status` is the neutral status, the vendor's last word is in the extras."""
+    silent = ordering.is_silent(session, order, state)
+    extras: dict[str, Any] = {
+        "type": order.type, "shop_number": order.shop_number, "word": state.word, "message": state.message,
+        "proof_status": state.proof_status, "proof_url": state.proof_url,
+        "silent_since": state.heard_at.date().isoformat() if silent else "",
+        "back_office": mailbox(session.settings, order.ship_to.country if order.ship_to else ""),
+    }  # fmt: skip
+    return Order(
+        key=order.number, number=order.number, status=news.CANONICAL.get(state.status, "unknown"),
+        raw_status=state.status, placed_at=order.sent_at, currency=order.currency,
+        shipping_address=order.ship_to or Address(), total=order.total,
+        lines=tuple(
+            OrderLine(
+                key=str(line.number), sku=line.sku, name=line.name, quantity=Decimal(line.quantity),
+                unit_price=line.unit_price, total=line.unit_price * line.quantity,
+            )
+            for line in order.lines
+        ),
+        references={"external": order.reference},
+        extras={name: value for name, value in extras.items() if value}, updated_at=state.changed_at,
+    )  # fmt: skip
+
+
+def to_shipments(order: ledger.Sent, state: ledger.State) -> list[Shipment]:
+    """The shipments of an order; lines name the line of the source order."""
+    whole = state.status in ("shipped", "delivered", "invoiced")
+    lines = {str(line.number): line for line in order.lines}
+    return [
+        Shipment(
+            key=f"{order.number}/{each.key}", order_key=order.number, number=each.tracking_number,
+            carrier=each.carrier, carrier_name=each.carrier, tracking_number=each.tracking_number,
+            tracking_url=each.tracking_url, shipped_at=_shipped_at(each.shipped_date),
+            parcels=(Parcel(number=each.tracking_number, tracking_url=each.tracking_url),),
+            lines=tuple(
+                ShipmentLine(order_line=lines[number].key, sku=lines[number].sku, quantity=quantity)
+                for number, quantity in each.lines.items() if number in lines
+            ),
+            completes_order=whole and at == len(state.shipments), extras={"parcels": each.parcels},
+            updated_at=state.changed_at,
+        )
+        for at, each in enumerate(state.shipments, 1)
+    ]  # fmt: skip
+
+
+def _shipped_at(text: str) -> datetime | None:
+    return utc(text, "shippedDate", UTC if len(text) == len("2026-01-31") else ZONE)
