@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from cli_kit import shell, systems
 from databases import SqliteFiles, postgres
+from depot import Depot
 from engine_kit import Site, install_depots, served
 from engine_kit import world as open_world
 from ops_kit import migrated, project  # noqa: F401
 
+from crossdock.sandbox import serve
 from crossdock.store.store import Store
 
 
@@ -91,3 +93,17 @@ def world(tmp_path, database_url, depot_site, depots, servers):
 def bench(world):
     """What the engine works with, on a clock that the test moves."""
     return world.bench
+
+
+@pytest.fixture(scope="session")
+def third_server():
+    """One more depot that answers requests; `market` empties it."""
+    depot = Depot()
+    with serve(depot):
+        yield depot
+
+
+@pytest.fixture
+def market(world, third_server):
+    """A second place that sells what the ERP has, with a connection of that name."""
+    return world.join("market", third_server)

@@ -35,6 +35,7 @@ class Depot(Sandbox):
         self.published: dict[str, str] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.unknown: set[str] = set()
+        self.decisions: list[tuple[str, bool]] = []
         self._sequence = 0
 
     @property
@@ -51,6 +52,11 @@ class Depot(Sandbox):
     def order(self, key: str, total: str = "10.00", status: str = "processing", **fields: Any) -> None:
         """Somebody places or changes an order."""
         self.put("orders", key, total=total, status=status, **fields)
+
+    def stock(self, **counts: int | str) -> None:
+        """Somebody counts stock: how many of each SKU there are."""
+        for sku, count in counts.items():
+            self.put("balance", sku, count=str(count))
 
     def references(self) -> list[str]:
         """The keys under which orders were created here, sorted, twins included."""
@@ -77,6 +83,8 @@ class Depot(Sandbox):
             ("/ping", "GET", lambda request, body: {}),
             ("/orders", "POST", self._create),
             ("/orders/{id}", "PUT", self._change),
+            ("/orders/{id}/decision", "POST", self._decide),
+            ("/orders/{id}/status", "PUT", self._status),
             ("/orders/{id}/reports", "GET", self._reports),
             ("/orders/{id}/reports", "POST", self._report),
             ("/customers/{id}", "PUT", self._customer),
@@ -89,7 +97,8 @@ class Depot(Sandbox):
 
     def state(self) -> dict[str, Any]:
         """Everything."""
-        return {"rows": self.rows, "reports": self.reports, "published": self.published, "jobs": self.jobs}
+        return {"rows": self.rows, "reports": self.reports, "published": self.published, "jobs": self.jobs,
+                "decisions": self.decisions}  # fmt: skip
 
     def settings(self, base_url: str) -> dict[str, str]:
         """Settings of a working connection."""
@@ -135,6 +144,18 @@ class Depot(Sandbox):
 
     def _change(self, request: Request, body: Any) -> Any:
         self.order(request.path_params["id"], **body)
+        return {}
+
+    def _decide(self, request: Request, body: Any) -> Any:
+        key = request.path_params["id"]
+        if key in self.unknown:
+            return json_response({"message": "it is decided already"}, 422)
+        self.decisions.append((key, body["accept"]))
+        self.order(key, waits=False, status="processing" if body["accept"] else "cancelled")
+        return {}
+
+    def _status(self, request: Request, body: Any) -> Any:
+        self.put("orders", request.path_params["id"], shown=body["status"])
         return {}
 
     def _reports(self, request: Request, body: Any) -> Any:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import attrs
 
 from crossdock import (
+    Address,
     Balance,
     ByKeys,
     Check,
@@ -79,11 +80,22 @@ def to_order(row):
         return "hidden in the depot"
     total = Decimal(row["total"])
     references = {"external": row["reference"]} if row.get("reference") else {}
-    line = OrderLine(key="1", sku=row.get("sku", "A"), quantity=Decimal(1), unit_price=total, total=total)
+    lines = tuple(
+        to_line(key, line) for key, line in enumerate(row.get("lines") or [{"total": row["total"], **row}], 1)
+    )
     return Order(
-        key=row["id"], number="N" + row["id"], status=row["status"], currency="EUR", total=total, lines=(line,),
+        key=row["id"], number="N" + row["id"], status=row["status"], raw_status=row["status"], currency="EUR",
+        total=total, lines=lines, needs_acceptance=row.get("waits", False), fulfilled_by=row.get("by", "seller"),
         note=row.get("note", ""), references=references, placed_at=time(row.get("placed")),
         updated_at=time(row.get("changed")),
+    )  # fmt: skip
+
+
+def to_line(key, row):
+    total = Decimal(row.get("total", "0.00"))
+    return OrderLine(
+        key=str(key), sku=row.get("sku", "A"), quantity=Decimal(row.get("quantity", 1)), unit_price=total, total=total,
+        status=row.get("state", ""), ship_to=Address(city=row["city"]) if "city" in row else None,
     )  # fmt: skip
 
 
@@ -93,6 +105,8 @@ def to_shipment(row):
 
 def to_balance(row):
     sku, _, warehouse = row["id"].partition("@")
+    if row["count"] == "many":
+        raise RecordError("The count is no number.", path="count", key=row["id"])
     return Balance(sku=sku, warehouse=warehouse, available=Decimal(row["count"]), as_of=time(row.get("changed")))
 
 
@@ -167,8 +181,9 @@ def fetch_customers(session, query):
 @hookimpl
 def push_order(session, order, key, known):
     bug(session, "push_order before", order.key)
+    lines = [{"sku": line.sku, "quantity": str(line.quantity)} for line in order.lines]
     body = {"reference": key, "total": str(order.total), "note": order.note, "sku": order.lines[0].sku,
-            "status": order.status}  # fmt: skip
+            "status": order.status, "lines": lines}  # fmt: skip
     if known is not None:
         session.http.put(f"/orders/{known.external_id}", body)
         return known
@@ -193,6 +208,19 @@ def preview_order(session, order, key):
     body = f"{key} {order.total} {order.note}"
     problems = ("The order has no money in it.",) if not order.total else ()
     return Preview(body=body, hash=f"hash of {body}", total=str(order.total), currency="EUR", problems=problems)
+
+
+@hookimpl
+def accept_order(session, known, decision):
+    body = {"accept": decision.accept, "reason": decision.reason}
+    session.http.request("POST", f"/orders/{known.external_id}/decision", json=body)
+    return Receipt(external_id=known.external_id)
+
+
+@hookimpl
+def push_status(session, update, order, key):
+    session.http.put(f"/orders/{order.key}/status", {"status": update.raw_status})
+    return Receipt(external_id=order.key)
 
 
 @hookimpl

@@ -38,6 +38,15 @@ VARIANTS = {
     "depot-idempotent": "\nOPTIONS['create_is_idempotent'] = True\n",
     # an order takes effect at once
     "depot-binding": "\nOPTIONS['binding_orders'] = True\n",
+    # publishes stock by import jobs
+    "depot-importing": """
+
+@hookimpl
+def push_balance(session, balances):
+    rows = {balance.key: str(balance.available) for balance in balances}
+    job = session.http.request("POST", "/imports", json=rows).json()["job"]
+    return [Outcome(key=balance.key, state="submitted", job=job) for balance in balances]
+""",
 }
 
 
@@ -93,6 +102,7 @@ class World:
     erp: Depot
     urls: dict[str, str]
     site: Site
+    others: dict[str, Depot] = attrs.field(factory=dict)
 
     @property
     def bench(self) -> Bench:
@@ -105,16 +115,26 @@ class World:
         return self.app.store
 
     def connect(self, name: str, connector: str = "depot", **settings: str) -> None:
-        """Add or change the connection ``shop`` or ``erp``."""
-        depot = {"shop": self.shop, "erp": self.erp}[name]
+        """Add or change the connection ``shop``, ``erp`` or one that `join` added."""
+        depot = {"shop": self.shop, "erp": self.erp, **self.others}[name]
         assert self.app.save(name, connector, {**depot.settings(self.urls[name]), **settings}).green
+
+    def join(self, name: str, depot: Depot) -> Depot:
+        """Add a connection to one more depot that is being served; it is empty then."""
+        depot.begin()
+        self.others[name], self.urls[name] = depot, depot.base_url
+        self.connect(name)
+        depot.requests.clear()
+        return depot
 
     def flow(
         self, stream: str = "orders", source: str = "shop", target: str = "erp", mode: str = "live", **options: Any
     ) -> FlowRow:
         """Add or change the flow named after its stream (and source, when it goes the other way)."""
-        usual = {"orders": "shop", "customers": "shop"}.get(stream, "erp")
+        usual = {"orders": "shop", "customers": "shop", "acceptance": "shop"}.get(stream, "erp")
         name = stream if source == usual else f"{stream} of {source}"
+        if target not in ("shop", "erp"):
+            name += f" for {target}"
         row = FlowRow(name=name, stream=stream, source=source, target=target, mode=mode, options=FlowOptions(**options))
         self.store.config.save_flow(row, self.clock.now())
         route_stored(self.bench, row)
@@ -133,7 +153,7 @@ class World:
 
     def deliver(self, flow: FlowRow) -> Pushed:
         """Read the flow's source and deliver what is due."""
-        self.pull(flow.source, flow.stream)
+        self.pull(flow.source, flow.reads)
         return self.push(flow)
 
     def later(self, **span: float) -> None:
@@ -160,7 +180,7 @@ class World:
         path.write_text(text)
         self.app.__dict__["registry"] = self.site.load(path)
         self.app.__dict__.pop("bench", None)
-        for name in ("shop", "erp"):
+        for name in ("shop", "erp", *self.others):
             self.app.forget(name)
 
 

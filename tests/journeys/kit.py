@@ -213,6 +213,13 @@ class Project:
             connection.execute("DELETE FROM meter")
             connection.commit()
 
+    def due(self) -> None:
+        """Let what waits for its time be due, as after some minutes; what waits for a person still waits."""
+        with contextlib.closing(sqlite3.connect(self.home / "crossdock.db", timeout=10)) as connection:
+            # An effect in doubt that only a person can decide has a time that never comes.
+            connection.execute("UPDATE effect SET not_before = '' WHERE not_before < '9'")
+            connection.commit()
+
     def adding(self, name: str, twin: Twin, **settings: str) -> tuple[str, ...]:
         """The words that add a connection to `twin`."""
         values = {**twin.settings, **settings}

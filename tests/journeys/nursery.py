@@ -12,10 +12,13 @@ import sys
 from typing import Any
 
 from crossdock.sandbox import Sandbox, serve
+from crossdock_cdiscount.sandbox import create as make_octopia
 from crossdock_extendcommerce.sandbox import create as make_erp
+from crossdock_mirakl.sandbox import create as make_market
 from crossdock_woocommerce.sandbox import WooSandbox
 from crossdock_woocommerce.sandbox import orders as shop_orders
 from crossdock_woocommerce.sandbox.wire import php_json
+from crossdock_xdconnects.sandbox import create as make_supplier
 
 
 class HostileShop(WooSandbox):
@@ -43,7 +46,10 @@ class HostileShop(WooSandbox):
         return {}
 
 
-MAKERS = {"woocommerce": HostileShop, "extendcommerce": make_erp}
+MAKERS = {
+    "woocommerce": HostileShop, "extendcommerce": make_erp, "mirakl": make_market, "cdiscount": make_octopia,
+    "xdconnects": make_supplier,
+}  # fmt: skip
 
 
 def main() -> None:

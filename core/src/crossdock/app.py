@@ -75,6 +75,7 @@ class App:
         self.owner = whoami()
         self._opened: dict[str, tuple[ConnectionRow, Opened]] = {}
         self._retired: list[Opened] = []
+        self._tried: dict[str, tuple[MemoryLimiter, HeldFiles]] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> App:
@@ -209,7 +210,13 @@ class App:
     def verify_values(self, name: str, connector: str, values: Mapping[str, str]) -> Iterator[Check]:
         """Verify settings that need not be saved; raises `SettingsError` when they cannot work at all."""
         row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft")
-        opened = self._session(row, MemoryLimiter(), _Scratch(), HeldFiles(), None)
+        # A person who verifies is not made to wait for the budgets of the connection, but what is asked now counts.
+        limiter = MemoryLimiter()
+        known = self.store.config.connection(name) is not None
+        stored = StoredFiles(self.store.database, name, self.clock.now)
+        held = HeldFiles(self.clock.now)
+        self._tried[name] = limiter, held
+        opened = self._session(row, limiter, _Scratch(), stored if known else held, None)
         mask = opened.session.http.redactor.text
         try:
             for check in opened.connector.verify(opened.session):
@@ -261,7 +268,20 @@ class App:
         with self.store.transaction():
             self.store.config.save_connection(row, now)
             self.store.journal.event("connection saved", name, row.state, now)
+            self._take_over(name)
         self.forget(name)
+
+    def _take_over(self, name: str) -> None:
+        """What verifying asked for counts against the budgets, and the files that it read are kept."""
+        tried = self._tried.pop(name, None)
+        if tried is None:
+            return
+        limiter = StoredLimiter(self.store.database, name)
+        for budget, due in tried[0].next_calls.items():
+            limiter.hold(budget, due)
+        files = StoredFiles(self.store.database, name, self.clock.now)
+        for file, kept in tried[1].items().items():
+            files.take_over(file, kept)
 
     def verify(self, name: str, on_check: Callable[[Check], None] | None = None) -> Verified:
         """Verify a stored connection: green makes it active, red leaves it as it is."""
@@ -273,6 +293,7 @@ class App:
             with self.store.transaction():
                 self.store.config.save_connection(renewed, now)
                 self.store.journal.event("connection verified", name, "green", now)
+                self._take_over(name)
             self.forget(name)
         return verified
 

@@ -43,6 +43,8 @@ T = TypeVar("T")
 CONNECTORS = "crossdock.connectors"
 PLUGINS = "crossdock.plugins"
 LOCAL_PLUGIN = "crossdock_local.py"
+_AT_START = ("add_hookspecs", "connector_loaded")
+"""Hooks that are called while plugins are loaded: who has no others need not be told or asked later."""
 
 
 @attrs.frozen(kw_only=True)
@@ -238,7 +240,7 @@ class Ambient:
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._hook = manager.hook
-        self.active = any(getattr(self._hook, name).get_hookimpls() for name in AMBIENT_HOOKS)
+        self.active = any(getattr(self._hook, name).get_hookimpls() for name in AMBIENT_HOOKS if name not in _AT_START)
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Inform observers."""

@@ -214,8 +214,13 @@ class WebhookState:
 class HeldFiles:
     """`Files` that are gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
         self._files: dict[str, StoredFile] = {}
+        self._now = now or (lambda: datetime.now(UTC))
+
+    def items(self) -> dict[str, StoredFile]:
+        """All of them by name."""
+        return dict(self._files)
 
     def get(self, name: str) -> StoredFile | None:
         """The file kept under `name`, or `None`."""
@@ -223,7 +228,7 @@ class HeldFiles:
 
     def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
         """Keep a file."""
-        kept = StoredFile(content=content, kept_at=datetime.now(UTC), facts=dict(facts or {}))
+        kept = StoredFile(content=content, kept_at=self._now(), facts=dict(facts or {}))
         self._files[name] = kept
         return kept
 

@@ -165,7 +165,7 @@ class Batches(Settling):
         """Whether more would be shown than the target is known to show, or may show since an answer was lost."""
         stock = current.get(effect.key)
         shown = max(Decimal(effect.done or 0), Decimal(effect.unconfirmed or 0))
-        return False
+        return stock is not None and stock.available > shown
 
     def _behind(self, moment: datetime, but: str = "") -> str:
         """Which channels' orders are not read as far as `moment`, after trying to read them; empty for none."""

@@ -13,6 +13,7 @@ import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
 from crossdock.engine.route import hold_paused, route
+from crossdock.engine.settle import recognise
 from crossdock.engine.stock import stock_was_read
 from crossdock.errors import (
     AccessError,
@@ -263,6 +264,7 @@ class _Pull:
                 for flow in bench.store.config.flows_of(name, self.stream) if fresh else ():
                     self.counts.effects += route(bench, flow, fresh)
                 if self.stream == "orders" and fresh:
+                    recognise(bench, name, fresh)
                     hold_paused(bench, name, fresh)
                 if moving and page.cursor is not None:
                     records.set_bookmark(name, self.stream, page.cursor, now)

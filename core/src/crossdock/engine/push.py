@@ -359,8 +359,12 @@ class _Push(Batches):
             text = f"{effect.target} cannot be asked whether it was delivered before the restore; a person decides."
             self._doubt(effect, text, forever=True)
             return True
-        with self._slots:
-            found = self._find(effect)
+        try:
+            with self._slots:
+                found = self._find(effect)
+        except UnsupportedError as error:
+            self._doubt(effect, f"It could not be asked for: {describe(error)}", forever=True)
+            return True
         if not found:
             return found is None
         if dead and len(found) == 1:

@@ -30,7 +30,7 @@ from crossdock.session import Receipt
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
 from crossdock.store.ledger import Effect
-from crossdock.store.records import Bound, cause_of
+from crossdock.store.records import Bound, Prepared, cause_of
 
 FIRST_BACKOFF = 5.0
 _LONGEST_BACKOFF = 3600.0
@@ -60,6 +60,21 @@ class Delivered:
     def as_dict(self) -> dict[str, int]:
         """The counts for the journal and for people."""
         return attrs.asdict(self)
+
+
+def recognise(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None:
+    """Orders read at a target that carry our key settle the doubt whether they are there; inside a transaction."""
+    flows = [flow.name for flow in bench.store.config.flows_into(connection, "orders")]
+    doubtful = bench.store.effects.doubtful_orders(flows) if flows else {}
+    if not doubtful:
+        return
+    for row in rows:
+        effect = doubtful.get(row.record.references.get("external", ""))
+        if effect is None:
+            continue
+        text, number = "It was read at the target after the answer had been lost.", row.record.number
+        if bench.store.effects.found(effect.id, row.key, number, text, bench.clock.now()):
+            bind(bench, Bound(effect.source, effect.stream, effect.key, connection, row.key, number))
 
 
 UNBOUND = ("accept", "status")

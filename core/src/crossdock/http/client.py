@@ -42,6 +42,7 @@ from crossdock.http.verdict import judge
 _ATTEMPTS = 4
 _DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
 _BODY_KEPT = 4096
+_TOKENS_KEPT = 4
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -91,6 +92,9 @@ class Http:
         self._tokens = (
             Tokens(grant, tokens or HeldToken(), clock, self._ask_token, self._learn_token) if grant else None
         )
+        self._granted: list[str] = []
+        if grant:
+            self.redactor.add([grant.client_secret.reveal()])
         self._exchanges = exchanges
         self._clients = Clients(endpoint)
         self._random = random.Random(seed)  # noqa: S311  jitter, not cryptography
@@ -271,7 +275,10 @@ class Http:
         )  # fmt: skip
 
     def _learn_token(self, token: str) -> None:
-        self.redactor.add([token])
+        # A running process is granted thousands: only the last ones can still come up.
+        self._granted.append(token)
+        self.redactor.add([token], self._granted[:-_TOKENS_KEPT])
+        del self._granted[:-_TOKENS_KEPT]
 
     def _exchange(self, signed: Outgoing, *, create: bool, timeout: float | None, secret: bool = False) -> Answer:
         at, started = self._clock.now(), monotonic()

@@ -58,6 +58,12 @@ class MemoryLimiter:
             self._meters[budget.name], wait = self._meters.get(budget.name, Meter()).reserve(budget, now)
             return wait
 
+    @property
+    def next_calls(self) -> dict[str, datetime]:
+        """When an evenly paced caller of each budget would be due."""
+        with self._lock:
+            return {name: meter.next_at for name, meter in self._meters.items() if meter.next_at is not None}
+
     def hold(self, budget: str, until: datetime) -> None:
         """No call before `until`."""
         with self._lock:

@@ -34,15 +34,21 @@ def bearing(outgoing: Outgoing, token: str) -> Outgoing:
     return attrs.evolve(outgoing, headers={**outgoing.headers, "Authorization": f"Bearer {token}"})
 
 
+def _quoted(name: str) -> str:
+    """A name as browsers write it in a form."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
 def multipart(upload: Upload, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
     """The body of an upload, and the headers that go with it."""
     boundary = f"crossdock-{secrets.token_hex(16)}"
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'.encode()
         for name, value in upload.values.items()
     ]
     head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{upload.field}"; filename="{upload.name}"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(upload.field)}"; '
+        f'filename="{_quoted(upload.name)}"\r\n'
         f"Content-Type: {upload.media_type}\r\n\r\n"
     )
     body = b"".join((*parts, head.encode(), upload.content, f"\r\n--{boundary}--\r\n".encode()))

@@ -93,12 +93,17 @@ class Redactor:
         names = [re.escape(name) for name in secret_params]
         self._params = re.compile(rf"([?&](?:{'|'.join(names)})=)[^&\s\"'>]*") if names else None
         self._secrets: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self._anchors: list[str] = []
+        self._hexes: list[str] = []
         self.add(secrets)
 
-    def add(self, secrets: Iterable[str]) -> None:
-        """Mask these as well from now on: a token that was just granted."""
-        self._secrets |= frozenset(secrets)
-        secrets = self._secrets
+    def add(self, secrets: Iterable[str], forget: Iterable[str] = ()) -> None:
+        """Mask these as well from now on, a token that was just granted; `forget` are tokens of long ago."""
+        wanted = (self._secrets - frozenset(forget)) | frozenset(secrets)
+        if wanted == self._secrets:
+            return  # making the pattern costs a millisecond and more
+        secrets = self._secrets = wanted
         # Longer secrets first, so that one that contains another is masked whole.
         whole = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         shapes = [shape for secret in whole for shape in _patterns(secret)]

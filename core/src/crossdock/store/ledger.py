@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -125,6 +125,12 @@ class Ledger:
             f"SELECT key FROM effect WHERE flow = ? AND state IN ({marks}) AND {condition}", (flow, *states, values)
         )
         return {row[0] for row in rows}
+
+    def doubtful_orders(self, flows: Iterable[str]) -> dict[str, Effect]:
+        """Orders of flows of which nobody knows whether their target has them, by their keys there."""
+        found = [Effect(*row) for flow in flows
+                 for row in self._db.query(f"{_SELECT} WHERE flow = ? AND state = 'in_doubt'", (flow,))]  # fmt: skip
+        return {f"{effect.source}-{effect.key}": effect for effect in found if effect.operation == "order"}
 
     def counts(self, flow: str = "") -> dict[tuple[str, str], int]:
         """How many effects each flow has in each state."""

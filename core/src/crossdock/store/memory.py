@@ -74,9 +74,12 @@ class StoredFiles:
 
     def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
         """Keep a file; one that was kept under `name` before is replaced."""
-        kept = StoredFile(content=content, facts=dict(facts or {}), kept_at=self._now())
+        return self.take_over(name, StoredFile(content=content, facts=dict(facts or {}), kept_at=self._now()))
+
+    def take_over(self, name: str, kept: StoredFile) -> StoredFile:
+        """Keep a file as of the time at which it was kept elsewhere."""
         row = (
-            self._connection, name, zlib.compress(content, 3), msgspec.json.encode(kept.facts).decode(),
+            self._connection, name, zlib.compress(kept.content, 3), msgspec.json.encode(kept.facts).decode(),
             stamp(kept.kept_at),
         )  # fmt: skip
         with self._db.transaction() as db:

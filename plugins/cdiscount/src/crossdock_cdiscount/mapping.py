@@ -23,7 +23,7 @@ SELLER = "Seller"
 # A word that is not in the table stays "unknown" and so never becomes an order to be shipped: a state that was taken
 # for new has really made shops ship refused orders (vendor page section 5).
 STATUSES: Mapping[str, OrderStatus] = {
-    "Processing": "pending", "WaitingAcceptance": "pending", "Accepted": "pending", "InPreparation": "processing",
+    "Processing": "pending", "WaitingAcceptance": "pending", "Accepted": "on_hold", "InPreparation": "processing",
     "Shipped": "shipped", "Delivered": "completed", "Refused": "cancelled", "Rejected": "cancelled",
     "Cancelled": "cancelled",
 }  # fmt: skip

@@ -32,8 +32,8 @@ ZERO = Decimal(0)
 # Vendor page section 6.
 STATUSES: Mapping[str, OrderStatus] = {
     "WAITING_ACCEPTANCE": "pending",
-    "WAITING_DEBIT": "pending",
-    "WAITING_DEBIT_PAYMENT": "pending",
+    "WAITING_DEBIT": "on_hold",  # accepted: its goods are sold, only the money is not there yet
+    "WAITING_DEBIT_PAYMENT": "on_hold",
     "SHIPPING": "processing",
     "SHIPPED": "shipped",
     "TO_COLLECT": "shipped",

@@ -244,8 +244,11 @@ class _Walk:
 # -- the second net ----------------------------------------------------------------------------------
 
 
-def _not_seen(session: Session[Settings], shipping: set[str]) -> tuple[list[str], list[str]]:
-    """Orders with items to ship (ST12) that were neither seen so in the windows nor caught before; and all of them."""
+def _not_seen(session: Session[Settings], shipping: set[str]) -> tuple[list[str], list[str] | None]:
+    """Orders with items to ship (ST12) that were neither seen so in the windows nor caught before; and all of them.
+
+    The latter are `None` when they could not be asked for.
+    """
     since = _stamp(session.clock.now() - BACKLOG)
 
     def read(token: str | None) -> tuple[Sequence[wire.Shipment], str | None]:
@@ -259,14 +262,14 @@ def _not_seen(session: Session[Settings], shipping: set[str]) -> tuple[list[str]
     except ConnectorError as error:
         # The windows are complete; the net is looked at again in the next run.
         session.log.info("The items to ship were not compared: %s", error)
-        return [], []
+        return [], None
     caught = session.memory.get_many("to_ship", waiting)
     return [key for key in waiting if key and key not in shipping and key not in caught], waiting
 
 
-def _remember(session: Session[Settings], waiting: Sequence[str]) -> None:
+def _remember(session: Session[Settings], waiting: Sequence[str] | None) -> None:
     """What is ready for shipping now was read: asked for again only when it left this list and came back."""
-    if not waiting:
+    if waiting is None:
         return
     known = session.memory.items("to_ship")
     session.memory.forget("to_ship", known.keys() - set(waiting))
