@@ -119,6 +119,10 @@ def _at(text: str) -> str:
 
 def _flow(flow: FlowStory, indent: str) -> Iterator[str]:
     way = f"{flow.flow} {arrow()} {flow.target}"
+    if flow.stream == "acceptance":
+        way = f"{flow.flow}, acceptance by the stock of {flow.target}"
+    elif flow.stream == "statuses":
+        way = f"{flow.flow}, status shown in {flow.target}"
     if flow.refused:
         yield f"{indent}Flow    {way}: not taken, {flow.refused}"
     else:

@@ -165,6 +165,8 @@ def _line(result: Synced, dry_run: bool) -> Sequence[str]:
         kept = f" (kept before that: {_counted(result.counts)})" if result.counts.seen else ""
         lines = [f"{mark('fail')} {where} {result.state}: {result.error}{kept}"]
         return [*lines, f"    {result.hint}"] if result.hint else lines
+    if result.state == "waiting":
+        return [f"{mark('skip')} {where} waits: {result.error}"]
     state = "warn" if result.counts.parked or result.state == "stopped" else "ok"
     ending = " (stopped; it goes on from here)" if result.state == "stopped" else ""
     kept = ", nothing kept" if dry_run else ""

@@ -66,9 +66,13 @@ class EffectStory:
 
 @attrs.frozen(kw_only=True)
 class FlowStory:
-    """Whether the record takes a flow, and what that led to."""
+    """Whether the record takes a flow, and what that led to.
+
+    `stream` is what the flow carries: of orders also ``acceptance`` (by the stock of `target`) and ``statuses``.
+    """
 
     flow: str
+    stream: str
     target: str
     mode: str
     refused: str
@@ -158,7 +162,7 @@ def story(bench: Bench, connection: str, stream: str, key: str, *, deep: bool = 
     flows = tuple(
         _flow(bench, flow, stored, record, key)
         for flow in bench.store.config.flows()
-        if flow.source == connection and flow.stream == stream
+        if flow.source == connection and flow.reads == stream
     )
     bindings = records.bindings_of(connection, stream, key)
     origins = records.origins(connection, stream, [key]).get(key, [])
@@ -236,7 +240,7 @@ def _flow(bench: Bench, flow: FlowRow, stored: Stored | None, record: Any, key: 
         if gap.flow == flow.name and ((gap.kind, gap.value) in codes or (effect is not None and gap.id == effect.gap))
     )
     return FlowStory(
-        flow=flow.name, target=flow.target, mode=flow.mode, refused=_refused(bench, flow, record, key, effect),
+        flow=flow.name, stream=flow.stream, target=flow.target, mode=flow.mode, refused=_refused(bench, flow, record, key, effect),
         applied=applied, gaps=gaps, effect=effect,
     )  # fmt: skip
 
@@ -272,8 +276,13 @@ class _Noted:
 def _refused(bench: Bench, flow: FlowRow, record: Any, key: str, effect: EffectStory | None) -> str:
     if record is None:
         return "it could not be read as a record"
-    origins = bench.store.records.origins(flow.source, flow.stream, [key]).get(key, ())
-    if flow.stream not in ("shipments", "balance", "prices") and any(each.source == flow.target for each in origins):
+    origins = bench.store.records.origins(flow.source, flow.reads, [key]).get(key, ())
+    echo = any(each.source == flow.target for each in origins)
+    if flow.stream == "statuses" and origins and not echo:
+        return f"it did not come from {flow.target}"
+    if flow.stream == "acceptance" and effect is not None:
+        return ""  # it waited once, and what became of it is told
+    if flow.stream not in ("shipments", "balance", "prices", "acceptance", "statuses") and echo:
         return f"it came from {flow.target}"
     try:
         reason = refusal(bench, flow, record)

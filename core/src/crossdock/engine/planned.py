@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from crossdock.engine.accept import shortage
 from crossdock.engine.bench import Bench
 from crossdock.engine.stock import published_stock
 from crossdock.engine.substance import DEAD
@@ -62,8 +63,43 @@ def plan_of(bench: Bench, flow: FlowRow, effect: Effect) -> Planned:
         record = translate(bench, flow, bench.store.gaps.tables(flow.name), record)
     except ConnectorError as error:
         return Planned(effect, summary(record), before, None, (), str(error))
+    if flow.stream == "acceptance":
+        return _decision(bench, flow, effect, record)
     after = msgspec.json.decode(to_document(record))
+    if flow.stream == "statuses":
+        return _progress(bench, flow, effect, record, before, after)
     return Planned(effect, summary(record), before, after, tuple(differences(before or {}, after)))
+
+
+def _decision(bench: Bench, flow: FlowRow, effect: Effect, order: Order) -> Planned:
+    """Whether a marketplace order would be accepted as things are now."""
+    text = summary(order)
+    if not order.needs_acceptance:
+        return Planned(effect, text, None, None, (), f"It does not wait to be accepted: it is {order.raw_status}.")
+    short = shortage(bench, flow, order)
+    if not short or effect.approval == effect.wanted:
+        return Planned(effect, f"{text}: would be accepted", None, {"decision": "accept"}, ())
+    would = "be refused" if flow.options.on_shortage == "refuse" else "wait for a person"
+    return Planned(effect, text, None, None, (), f"Not enough can be sold: {'; '.join(short)}. It would {would}.")
+
+
+def _progress(
+    bench: Bench,
+    flow: FlowRow,
+    effect: Effect,
+    order: Order,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+) -> Planned:
+    """Which status would be shown."""
+    origins = bench.store.records.origins(flow.source, "orders", [effect.key]).get(effect.key, [])
+    mine = next((each.source_key for each in origins if each.source == flow.target), "")
+    if not mine:
+        return Planned(effect, summary(order), None, None, (), f"It is not known to come from {flow.target}.")
+    names = ("status", "raw_status")
+    then, now = ({name: each[name] for name in names if each.get(name)} for each in (before or {}, after))
+    text = f"order {mine} of {flow.target}: {order.raw_status or order.status}"
+    return Planned(effect, text, then or None, now, tuple(differences(then, now)))
 
 
 def _record(bench: Bench, flow: FlowRow, effect: Effect) -> Any:

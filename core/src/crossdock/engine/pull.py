@@ -22,6 +22,7 @@ from crossdock.errors import (
     PluginError,
     RecordError,
     StoreError,
+    TransientError,
     UsageError,
 )
 from crossdock.records import RECORD_TYPES, fingerprint, from_document, to_document
@@ -63,7 +64,8 @@ class Counts:
 
 @attrs.frozen
 class Pulled:
-    """The result of a pull: ``done``, ``stopped`` (asked to end) or ``failed`` with the error."""
+    """The result of a pull: ``done``, ``stopped`` (asked to end), or with the error ``waiting`` (for the vendor's limits)
+    or ``failed``."""
 
     run: int
     state: str
@@ -169,7 +171,9 @@ class _Pull:
             pause_connection(bench, name, denied)
             state, error = "failed", denied
         except CrossdockError as failed:
-            state, error = "failed", failed
+            # The vendor's limits let it wait: that is no trouble, and the next run goes on from here.
+            waits = isinstance(failed, TransientError) and failed.wait is not None
+            state, error = "waiting" if waits else "failed", failed
         except BaseException as broken:
             with contextlib.suppress(StoreError):
                 text = f"It was broken off: {type(broken).__name__}: {broken}"
