@@ -38,6 +38,8 @@ VARIANTS = {
     "depot-idempotent": "\nOPTIONS['create_is_idempotent'] = True\n",
     # an order takes effect at once
     "depot-binding": "\nOPTIONS['binding_orders'] = True\n",
+    # has no orders to accept and shows no statuses
+    "depot-bare": "\ndel accept_order, push_status\n",
     # publishes stock by import jobs
     "depot-importing": """
 

@@ -136,6 +136,9 @@ def test_a_buffer_is_kept_back(shop):
         (("balance", "shop", "erp", "--totals", "hold"), "--totals is for flows of orders"),
         (("orders", "shop", "erp", "--statuses", "sold"), "There is no status 'sold'"),
         (("orders", "shop", "erp", "--approve-above", "much"), "'much' is no amount"),
+        (("orders", "shop", "erp", "--approve-up-to", "much"), "like --approve-up-to 500.00"),
+        (("orders", "shop", "erp", "--approve-up-to", "9"), "Orders are not binding at erp"),
+        (("balance", "shop", "erp", "--approve-up-to", "9"), "--approve-up-to is for flows of orders"),
     ],
 )
 def test_a_flow_that_cannot_work_is_refused(shop, words, message):

@@ -403,6 +403,16 @@ def test_a_token_address_in_trouble_is_asked_again(opened, market, fault):
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "cut_before"}])
+def test_a_token_address_in_lasting_trouble_is_not_asked_as_often_again_for_each_attempt(opened, market, fault):
+    market.fault(**fault, path="/token", times=99)
+
+    with pytest.raises(TransientError) as caught:
+        opened().get("/things")
+
+    assert (len(market.requests), caught.value.wait) == (4, timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "cut_before"}])
 def test_trouble_that_lasts_is_passing_also_for_a_create_that_was_not_sent(opened, market, fault):
     market.fault(**fault, path="/token", times=99)
 
@@ -413,7 +423,7 @@ def test_trouble_that_lasts_is_passing_also_for_a_create_that_was_not_sent(opene
 
 
 def test_the_budget_of_tokens_is_respected(opened, market, clock):
-    budget = Budget(name="tokens", calls=2, per=timedelta(hours=1), burst=2)
+    budget = Budget(name="tokens", calls=2, per=timedelta(hours=10), burst=2)
     http = opened(grant={"budget": budget})
     for _ in range(2):
         http.get("/things")

@@ -23,6 +23,7 @@ OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "statuses": ("--statuses", ("orders", "statuses")),
     "totals": ("--totals", ("orders",)),
     "approve_above": ("--approve-above", ("orders",)),
+    "approve_up_to": ("--approve-up-to", ("orders",)),
     "warehouses": ("--warehouse", ("balance", "acceptance")),
     "buffer": ("--buffer", ("balance", "acceptance")),
     "on_shortage": ("--on-shortage", ("acceptance",)),
@@ -106,18 +107,19 @@ def options_for(stream: str, given: Mapping[str, Any]) -> FlowOptions:
     unknown = [each for each in changed.get("statuses", ()) if each not in known]
     if unknown:
         raise UsageError(f"There is no status {unknown[0]!r}; there are: {', '.join(known)}.")
-    if changed.get("approve_above"):
-        _check_amount(changed["approve_above"])
+    for name in ("approve_above", "approve_up_to"):
+        if changed.get(name):
+            _check_amount(changed[name], OPTIONS[name][0])
     return FlowOptions(**changed)
 
 
-def _check_amount(text: str) -> None:
+def _check_amount(text: str, option: str) -> None:
     try:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(-1)
     if not amount.is_finite() or amount < 0:
-        raise UsageError(f"{text!r} is no amount.", hint="Write it like --approve-above 500.00")
+        raise UsageError(f"{text!r} is no amount.", hint=f"Write it like {option} 500.00")
 
 
 def find_flow(app: App, name: str) -> FlowRow:

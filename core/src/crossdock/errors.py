@@ -104,6 +104,7 @@ class RecordError(ConnectorError):
     """One record cannot be processed: it is parked, all others go on.
 
     `key` names the record, `path` the bad field (``line_items[2].sku``), `gap` an unknown code if that is the cause.
+    `refused` says that the vendor answered with success and refused inside it: nothing was done, so nobody has to ask.
     """
 
     def __init__(
@@ -117,12 +118,14 @@ class RecordError(ConnectorError):
         status: int | None = None,
         vendor_message: str = "",
         payload: bytes = b"",
+        refused: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, status=status, vendor_message=vendor_message)
         self.key = key
         self.path = path
         self.gap = gap
         self.payload = payload
+        self.refused = refused
 
 
 class AccessError(ConnectorError):

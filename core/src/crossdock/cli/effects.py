@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 import click
+import msgspec
 
 from crossdock.app import App
 from crossdock.cli.context import app_from_context
 from crossdock.cli.output import ago, arrow, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine import decide
-from crossdock.errors import UsageError
+from crossdock.engine.approval import preview_of
+from crossdock.errors import ConnectorError, CrossdockError, UsageError
+from crossdock.session import Preview
 from crossdock.store.ledger import OPEN, STATES, Effect
 
 ATTENTION = ("parked", "in_doubt", "awaiting")
@@ -91,11 +95,12 @@ def show(number: int, as_json: bool) -> None:
     sent = app.store.effects.sent_document(number)
     attempts = app.store.effects.attempts(number)
     would = _would(app, found)
+    preview, trouble = _preview(app, found)
     data = {
         **data_of(found),
         "history": [{"at": at, "run": run, "state": state, "message": text} for at, run, state, text in attempts],
         "sent_document": json.loads(sent) if sent else None,
-        "changes": would[0], "problem": would[1],
+        "changes": would[0], "problem": would[1] or trouble, "preview": preview,
     }  # fmt: skip
 
     def lines() -> Iterator[str]:
@@ -111,18 +116,39 @@ def show(number: int, as_json: bool) -> None:
         yield "Attempts:" if attempts else "It was not tried yet."
         for at, run, state, text in attempts:
             yield f"  {at[:19]}Z  run {run}  {state}" + (f"  {text}" if text else "")
-        if would[0]:
+        if preview:
+            yield f"What would be ordered now, for {preview.total} {preview.currency} (preview {preview.hash[:12]}):"
+            yield from (f"  {line}" for line in _pretty(preview.body))
+        elif would[0]:
             yield "What would be written now:"
-        for change in would[0]:
+        for change in would[0] if not preview else ():
             yield f"  {change['path']}: {_plain(change['before'])} {arrow()} {_plain(change['after'])}"
-        if would[1]:
-            yield f"It would not be sent: {would[1]}"
+        problem = " ".join((would[1], trouble, *(preview.problems if preview else ()))).strip()
+        if problem:
+            yield f"It would not be sent: {problem}"
 
     emit(data, as_json, lines)
 
 
 def _plain(value: Any) -> str:
     return "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _preview(app: App, found: Effect) -> tuple[Preview | None, str]:
+    """What a binding order that waits for a person would be now, or why that cannot be said."""
+    if found.state not in ("awaiting", "planned"):
+        return None, ""
+    try:
+        return preview_of(app.bench, found), ""
+    except (ConnectorError, CrossdockError) as error:
+        return None, str(error)
+
+
+def _pretty(body: str) -> list[str]:
+    """A body for a person: JSON in lines, anything else as it is."""
+    with contextlib.suppress(msgspec.DecodeError):
+        body = msgspec.json.format(body, indent=2)
+    return body.splitlines()
 
 
 def _would(app: App, found: Effect) -> tuple[list[dict[str, Any]], str]:
@@ -142,7 +168,7 @@ def _would(app: App, found: Effect) -> tuple[list[dict[str, Any]], str]:
 @click.argument("numbers", type=int, nargs=-1, required=True)
 @json_option
 def approve(numbers: tuple[int, ...], as_json: bool) -> None:
-    """Approve what effects would send now; if that changes, they ask again."""
+    """Approve what effects would send, as it was shown; if that changes, they ask again."""
     app = app_from_context()
     for number in numbers:
         decide.effect(app.bench, number)

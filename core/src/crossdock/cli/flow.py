@@ -36,6 +36,7 @@ def flow() -> None:
         "crossdock flow add tracking shipments erp shop",
         "crossdock flow add accept acceptance marketplace erp --on-shortage hold",
         "crossdock flow add progress statuses supplier shop",
+        "crossdock flow add to-supplier orders shop supplier --approve-up-to 250.00",
     )
 )
 @click.argument("name")
@@ -52,6 +53,12 @@ def flow() -> None:
 )  # fmt: skip
 @click.option("--approve-above", default="", metavar="AMOUNT", help="Orders above this wait for a person.")
 @click.option(
+    "--approve-up-to",
+    default="",
+    metavar="AMOUNT",
+    help="Where orders are binding and all wait for a person: those that cost at most this need none.",
+)
+@click.option(
     "--on-shortage", type=click.Choice(SHORTAGES), default="hold", show_default=True,
     help="When there is not enough stock to accept an order: leave it to a person, or refuse it.",
 )  # fmt: skip
@@ -59,7 +66,8 @@ def flow() -> None:
 @json_option
 def add(
     name: str, stream: str, source: str, target: str, statuses: tuple[str, ...], warehouses: tuple[str, ...],
-    skus: tuple[str, ...], buffer: int, totals: str, approve_above: str, on_shortage: str, live: bool, as_json: bool,
+    skus: tuple[str, ...], buffer: int, totals: str, approve_above: str, approve_up_to: str,
+    on_shortage: str, live: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Let records of STREAM go from the connection SOURCE to the connection TARGET.
 
@@ -68,7 +76,8 @@ def add(
     orders are at SOURCE.
     """
     given = {"statuses": words(statuses), "warehouses": words(warehouses), "skus": words(skus), "buffer": buffer,
-             "totals": totals, "approve_above": approve_above, "on_shortage": on_shortage}  # fmt: skip
+             "totals": totals, "approve_above": approve_above, "approve_up_to": approve_up_to,
+             "on_shortage": on_shortage}  # fmt: skip
     options = options_for(stream, given)
     app = app_from_context()
     row = FlowRow(name=name, stream=stream, source=source, target=target, mode="plan", options=options)
@@ -80,6 +89,7 @@ def add(
     def lines() -> Iterator[str]:
         if live:
             yield f"{mark('ok')} The flow {name} is live: {plural(count, 'effect')} ready."
+            yield from _binding(app, row)
             yield "Next: crossdock push"
         else:
             yield f"{mark('ok')} The flow {name} is in plan mode: {plural(count, 'effect')} planned, nothing is sent."
@@ -191,6 +201,14 @@ def _change(change: Change) -> str:
     return f"{change.path}: {change.before} {arrow()} {change.after}"
 
 
+def _binding(app: App, row: FlowRow) -> Iterator[str]:
+    """What a person must know of a live flow whose target takes an order at its word."""
+    if row.stream == "orders" and app.bench.open(row.target).connector.info.binding_orders:
+        limit = row.options.approve_up_to
+        which = f"those above {limit} wait" if limit else "each waits"
+        yield f"{mark('warn')} Orders are binding at {row.target}: {which} for your approval."
+
+
 @flow.command(epilog=examples("crossdock flow live to-erp"))
 @click.argument("name")
 @json_option
@@ -199,12 +217,10 @@ def live(name: str, as_json: bool) -> None:
     app = app_from_context()
     check_flow(app.bench, find_flow(app, name))
     row, count = switch_flow(app.bench, name, "live")
-    binding = row.stream == "orders" and app.bench.open(row.target).connector.info.binding_orders
 
     def lines() -> Iterator[str]:
         yield f"{mark('ok')} The flow {name} is live: {plural(count, 'effect')} ready. Next: crossdock push {name}"
-        if binding:
-            yield f"{mark('warn')} Orders are binding at {row.target}: each waits for your approval."
+        yield from _binding(app, row)
 
     emit({**_data(app, row), "effects": count}, as_json, lines)
 

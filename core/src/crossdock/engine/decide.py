@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
+from crossdock.engine.approval import preview_of, told
 from crossdock.engine.bench import Bench
 from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import hold_anew, rename_holds, route_stored
-from crossdock.engine.settle import GAPS, SEVERAL, bind, idempotency_key
+from crossdock.engine.settle import GAPS, SEVERAL, bind
 from crossdock.engine.stock import lock_stock, release_orders
-from crossdock.engine.translate import translate
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
 from crossdock.store.gaps import EVERY_FLOW
@@ -144,27 +144,27 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
 
 
 def approve(bench: Bench, number: int) -> Effect:
-    """Approve what an effect would send, as its preview or its record is now."""
+    """Approve what an effect would send, as it was shown.
+
+    Raises `UsageError` when a binding order would be another one, or cost something else, than what was shown; the
+    effect shows what it would be now.
+    """
     found = effect(bench, number)
     if found.state not in ("awaiting", "planned"):
         raise UsageError(f"Effect {number} is {found.state}; there is nothing to approve.")
-    approval = _approval(bench, found)
+    preview, now = preview_of(bench, found), bench.clock.now()
+    if preview and found.state == "awaiting" and not found.message.startswith(told(preview)):
+        with bench.store.transaction():
+            bench.store.effects.show_anew(number, told(preview), now)
+        raise UsageError(
+            f"Effect {number} was not approved, because it is not any more what was shown. {told(preview)}",
+            hint=f"Look at it again: crossdock effects show {number}; then approve it.",
+        )
+    approval = preview.hash if preview else found.wanted
     with bench.store.transaction():
-        bench.store.effects.approve(number, approval, bench.clock.now())
-        bench.store.journal.event("effect approved", str(number), approval, bench.clock.now())
+        bench.store.effects.approve(number, approval, now)
+        bench.store.journal.event("effect approved", str(number), approval, now)
     return effect(bench, number)
-
-
-def _approval(bench: Bench, found: Effect) -> str:
-    target = bench.open(found.target)
-    if found.operation != "order" or not target.connector.can("preview_order"):
-        return found.wanted
-    flow = bench.store.config.flow(found.flow)
-    stored = bench.store.records.get(found.source, found.stream, found.key)
-    if flow is None or stored is None:
-        raise UsageError(f"The flow or the record of effect {found.id} is gone.")
-    order = translate(bench, flow, bench.store.gaps.tables(flow.name), stored.record)
-    return target.connector.preview_order(target.session, order, idempotency_key(found)).hash
 
 
 def switch_flow(bench: Bench, name: str, mode: str) -> tuple[FlowRow, int]:

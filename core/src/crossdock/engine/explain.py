@@ -240,8 +240,8 @@ def _flow(bench: Bench, flow: FlowRow, stored: Stored | None, record: Any, key: 
         if gap.flow == flow.name and ((gap.kind, gap.value) in codes or (effect is not None and gap.id == effect.gap))
     )
     return FlowStory(
-        flow=flow.name, stream=flow.stream, target=flow.target, mode=flow.mode, refused=_refused(bench, flow, record, key, effect),
-        applied=applied, gaps=gaps, effect=effect,
+        flow=flow.name, stream=flow.stream, target=flow.target, mode=flow.mode,
+        refused=_refused(bench, flow, record, key, effect), applied=applied, gaps=gaps, effect=effect,
     )  # fmt: skip
 
 

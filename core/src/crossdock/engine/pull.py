@@ -64,8 +64,10 @@ class Counts:
 
 @attrs.frozen
 class Pulled:
-    """The result of a pull: ``done``, ``stopped`` (asked to end), or with the error ``waiting`` (for the vendor's limits)
-    or ``failed``."""
+    """The result of a pull: ``done``, ``stopped`` (asked to end), or with the error ``failed`` or ``waiting``.
+
+    It waits when the vendor asked to, or its limits do.
+    """
 
     run: int
     state: str

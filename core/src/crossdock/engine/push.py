@@ -7,12 +7,12 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import attrs
 
 from crossdock.engine.accept import decide
+from crossdock.engine.approval import why_it_waits
 from crossdock.engine.batch import AGAIN, Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
 from crossdock.engine.restore import may_be_there
@@ -191,7 +191,8 @@ class _Push(Batches):
         try:
             self._send(effect)
         except ConnectorError as error:
-            if marker.accepted and not isinstance(error, OutcomeUnknownError):
+            refused = isinstance(error, RecordError) and error.refused
+            if marker.accepted and not refused and not isinstance(error, OutcomeUnknownError):
                 error = OutcomeUnknownError(f"It was accepted, but the answer could not be used: {error}")
             self._failed(effect, error)
         except CrossdockError as error:
@@ -299,19 +300,10 @@ class _Push(Batches):
         self._count("postponed" if known else "superseded")
 
     def _waits_for_approval(self, effect: Effect, order: Order, key: str) -> bool:
-        limit = self.flow.options.approve_above
-        if self.opened.connector.info.binding_orders:
-            preview = self.opened.connector.preview_order(self.opened.session, order, key)
-            if preview.problems:
-                raise RecordError(" ".join(preview.problems))
-            if effect.approval == preview.hash:
-                return False
-            self._await(effect, f"Preview {preview.hash[:12]}: {preview.total} {preview.currency}.")
-            return True
-        if limit and order.total > Decimal(limit) and not effect.approval:
-            self._await(effect, f"{order.total} {order.currency} is above {limit}.")
-            return True
-        return False
+        reason = why_it_waits(self.bench, self.flow, self.opened, effect, order, key, self.number)
+        if reason:
+            self._await(effect, reason)
+        return bool(reason)
 
     # -- asking ------------------------------------------------------------------------------------
 

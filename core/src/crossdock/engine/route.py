@@ -172,6 +172,12 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
             hint="A flow of acceptance goes from the marketplace to the system whose stock is sold.",
         )
     _check_options(flow)
+    if flow.options.approve_up_to and not target.connector.info.binding_orders:
+        raise UsageError(
+            f"Orders are not binding at {flow.target} ({target.connector.info.title}), so none waits to be approved "
+            "up to an amount.",
+            hint="Large orders wait for a person with --approve-above.",
+        )
     if flow.stream in ("balance", "prices"):
         for other in bench.store.config.flows_between(flow.target, flow.source, flow.stream):
             raise UsageError(
@@ -188,13 +194,13 @@ def _check_options(flow: FlowRow) -> None:
         raise UsageError("The buffer is a quantity that is kept back; it cannot be negative.")
     if options.on_shortage not in ("hold", "refuse"):
         raise UsageError(f"on_shortage is hold or refuse, not {options.on_shortage!r}.")
-    if options.approve_above:
+    for amount in filter(None, (options.approve_above, options.approve_up_to)):
         try:
-            good = Decimal(options.approve_above).is_finite()
+            good = Decimal(amount).is_finite()
         except ArithmeticError:
             good = False
         if not good:
-            raise UsageError(f"{options.approve_above!r} is no amount above which orders are approved by a person.")
+            raise UsageError(f"{amount!r} is no amount up to which orders need no person's approval.")
 
 
 def route_stored(bench: Bench, flow: FlowRow) -> int:

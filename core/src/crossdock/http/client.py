@@ -43,6 +43,7 @@ _ATTEMPTS = 4
 _DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
 _BODY_KEPT = 4096
 _TOKENS_KEPT = 4
+_TOKEN_PAUSE = timedelta(minutes=1)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -249,18 +250,23 @@ class Http:
         for attempt in range(1, _ATTEMPTS + 1):
             if grant.budget:
                 self._wait_for(grant.budget.name)
+            error: ConnectorError
             try:
                 answer = self._exchange(Outgoing("POST", grant.url, (), headers, form), create=False, timeout=None,
                                         secret=True)  # fmt: skip
-            except TransientError:
-                if attempt == _ATTEMPTS or self._clock.stopping:
-                    raise
+            except TransientError as lost:
+                error = lost
             else:
-                error = judge(answer, (), creates=False, now=self._clock.now())
-                if error is None:
+                refusal = judge(answer, (), creates=False, now=self._clock.now())
+                if refusal is None:
                     return answer
-                if not isinstance(error, TransientError) or error.wait is not None or attempt == _ATTEMPTS:
-                    raise self._token_refused(answer, error)
+                error = self._token_refused(answer, refusal)
+            if not isinstance(error, TransientError) or error.wait is not None or self._clock.stopping:
+                raise error
+            if attempt == _ATTEMPTS:
+                # Or each attempt of the request that needs the token would ask as often again.
+                error.wait = _TOKEN_PAUSE
+                raise error
             self._clock.sleep(0.25 * 2 ** (attempt - 1) + self._random.uniform(0, 0.2))
         raise AssertionError("unreachable")
 

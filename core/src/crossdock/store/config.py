@@ -49,8 +49,10 @@ class FlowOptions:
     `statuses`: orders enter the flow in these states. `warehouses`: whose stock is added up. `buffer`: stock kept back
     for each SKU. `totals`: what to do when an order's parts do not add up to its total: ``keep`` (the stated total is
     the truth), ``line`` (one explicit rounding line) or ``hold`` (park). `on_shortage`: an order that waits to be
-    accepted while there is not enough stock waits for a person (``hold``) or is refused (``refuse``). `dry_run`:
-    nothing is sent.
+    accepted while there is not enough stock waits for a person (``hold``) or is refused (``refuse``). `approve_above`:
+    orders above this amount wait for a person. `approve_up_to`: binding orders, which all wait for a person otherwise,
+    need none when their preview has no problems and costs at most this, in the preview's currency. `dry_run`: nothing
+    is sent.
     """
 
     statuses: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class FlowOptions:
     buffer: int = 0
     totals: str = "keep"
     approve_above: str = ""
+    approve_up_to: str = ""
     on_shortage: str = "hold"
     dry_run: bool = False
 

@@ -297,11 +297,30 @@ class Effects(Ledger):
 
     def approve(self, effect: int, approval: str, now: datetime) -> int:
         """Approve what would be sent; `approval` is the hash that was shown."""
-        return self._db.run(
+        held = self._db.run(
             "UPDATE effect SET state = 'ready', approval = ?, not_before = '', updated_at = ? "
             "WHERE id = ? AND state IN ('awaiting', 'planned')",
             (approval, stamp(now), effect),
         )
+        if held:
+            self.note(effect, 0, "approved", f"By a person: {approval}", now)
+        return held
+
+    def approve_by_rule(self, effect: Effect, approval: str, message: str, run: int, now: datetime) -> bool:
+        """A rule approves what is being sent; false when it is not ours any more."""
+        held = self._db.run(
+            "UPDATE effect SET approval = ?, updated_at = ? WHERE id = ? AND owner = ? AND attempts = ? "
+            "AND state = 'sending'",
+            (approval, stamp(now), effect.id, effect.owner, effect.attempts),
+        )
+        if held:
+            self.note(effect.id, run, "approved", message, now)
+        return held == 1
+
+    def show_anew(self, effect: int, message: str, now: datetime) -> None:
+        """What waits for approval is something else now."""
+        if self._db.run("UPDATE effect SET message = ? WHERE id = ? AND state = 'awaiting'", (clean(message), effect)):
+            self.note(effect, 0, "awaiting", message, now)
 
     def release(self, flow: str, now: datetime) -> int:
         """A flow goes live: what was planned is ready."""
