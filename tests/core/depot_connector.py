@@ -150,7 +150,8 @@ def page(session, stream, rows, to_record, cursor):
             records.append(made)
     if session.settings.loses == stream:
         records.pop()
-    return Page(tuple(records), cursor, tuple(rejects), skipped=skipped, seen=len(rows))
+    made = min((row["made"] for row in rows if "made" in row), default=None)
+    return Page(tuple(records), cursor, tuple(rejects), skipped=skipped, seen=len(rows), read_at=time(made))
 
 
 @hookimpl

@@ -621,3 +621,26 @@ def test_channels_that_are_read_side_by_side_lose_none_of_their_orders(ten, worl
     assert errors == [None, None]
     wanted = {effect.key: effect.wanted for effect in world.effects(ten.shop) if effect.key != "A"}
     assert wanted == {f"S{number}": "94" for number in range(30)}
+
+
+def test_stock_from_a_feed_that_was_made_before_the_order_was_handed_on_does_not_release_it(ten, world):
+    made = world.clock.now().isoformat()
+    world.shop.order("1")
+    ten.read("shop")
+    world.push(ten.orders)
+
+    world.erp.put("balance", "A", count="10", made=made)
+    world.pull("erp", "balance")
+
+    assert ten.held() == 1
+
+
+def test_stock_from_a_feed_that_was_made_after_it_releases_it(ten, world):
+    world.shop.order("1")
+    ten.read("shop")
+    world.push(ten.orders)
+
+    world.erp.put("balance", "A", count="9", made=world.clock.now().isoformat())
+    world.pull("erp", "balance")
+
+    assert ten.held() == 0

@@ -70,7 +70,8 @@ class Page(Generic[R_co]):
     `cursor` is where to restart so that nothing after this page is lost; `None` leaves the bookmark where it is.
     `payloads` are the vendor's bytes beside each record (or empty). `rejects` are payloads that could not be mapped.
     `skipped` counts rows left out on purpose, by reason. `seen` is how many rows the vendor sent: the engine refuses a
-    page whose records, rejects and skipped rows do not add up to it.
+    page whose records, rejects and skipped rows do not add up to it. `read_at` is the moment that its rows show, if
+    that is before this run: a feed that was made earlier, a kept file.
     """
 
     records: tuple[R_co, ...]
@@ -79,6 +80,7 @@ class Page(Generic[R_co]):
     payloads: tuple[bytes, ...] = ()
     skipped: Mapping[str, int] = attrs.field(factory=dict)
     seen: int | None = None
+    read_at: datetime | None = None
 
 
 @attrs.frozen
@@ -262,11 +264,12 @@ class Session(Generic[S]):
         *,
         cursor: str | None = None,
         identify: Callable[[W], str] | None = None,
+        read_at: datetime | None = None,
     ) -> Page[R]:
         """Map the rows of one page; a row that fails becomes a reject, all others go on.
 
         `to_record` answers the record, or a text: the reason why this row is left out on purpose. `identify` gives the
-        key of a row for naming it when mapping fails.
+        key of a row for naming it when mapping fails. `read_at`: see `Page`.
         """
         records: list[R] = []
         payloads: list[bytes] = []
@@ -290,7 +293,7 @@ class Session(Generic[S]):
                 else:
                     records.append(made)
                     payloads.append(row.raw)
-        return Page(tuple(records), cursor, tuple(rejects), tuple(payloads), skipped, len(rows))
+        return Page(tuple(records), cursor, tuple(rejects), tuple(payloads), skipped, len(rows), read_at)
 
 
 def _reject(error: RecordError, row: Row[W], identify: Callable[[W], str] | None) -> RecordError:

@@ -108,6 +108,7 @@ class Batches(Settling):
         else:
             current = dict(store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed]))
         items = []
+        taken: dict[str, Effect] = {}
         for effect in claimed:
             record = current.get(effect.key)
             if record is None:
@@ -115,13 +116,25 @@ class Batches(Settling):
                 continue
             try:
                 record = record.record if isinstance(record, Stored) else record
-                items.append((effect, translate(self.bench, flow, self.tables, record)))
+                made = translate(self.bench, flow, self.tables, record)
+                self._check_alone(effect, made.key, taken)
+                items.append((effect, made))
             except ConnectorError as error:
                 self._failed(effect, error)
             except CrossdockError as error:
                 self._park(effect, cause_of(error), str(error), "", None)
                 self._fail(error)
         return items
+
+    @staticmethod
+    def _check_alone(effect: Effect, key: str, taken: dict[str, Effect]) -> None:
+        """Refuse a record that a mapping makes another one's namesake: the outcome of one would count for both."""
+        other = taken.setdefault(key, effect)
+        if other is not effect:
+            raise RecordError(
+                f"With the mapping tables {effect.key} and {other.key} are both {key}, so one would replace the other.",
+                path="sku", hint=f"crossdock map list --flow {effect.flow}",
+            )  # fmt: skip
 
     def _stock(self, claimed: Sequence[Effect]) -> tuple[list[Effect], dict[str, Any]]:
         """Which of the claimed effects leave now, and with what; those that would raise stock too early are put back.

@@ -178,8 +178,8 @@ def switch_flow(bench: Bench, name: str, mode: str) -> tuple[FlowRow, int]:
     with bench.store.transaction():
         bench.store.config.save_flow(changed, now)
         bench.store.journal.event("flow switched", name, mode, now)
-    if flow.mode == "paused":
-        # While it was paused nothing was routed; catch up from the store.
+    if flow.mode == "paused" or (mode == "live" and flow.mode != "live"):
+        # While it was paused nothing was routed, and the process that added it may have ended before it had routed.
         route_stored(bench, changed)
     with bench.store.transaction():
         effects = bench.store.effects

@@ -145,7 +145,7 @@ class _Pull:
         self.report = report
         self.counts = Counts()
         self.number = 0
-        self.began = bench.clock.now()
+        self.began = self.shows = bench.clock.now()
         self.start: datetime | None = None
         self.parked_before = False
         self.skus: dict[str, set[str]] = {}
@@ -156,6 +156,7 @@ class _Pull:
         bench, name = self.bench, self.opened.name
         bench.store.journal.bury(name, self.stream, bench.clock.now())
         self.began = bench.clock.now()
+        self.shows = self.began
         self.number = bench.store.journal.begin("pull", self.began, connection=name, stream=self.stream)
         self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
         self.parked_before = bench.store.records.any_parked(name, self.stream)
@@ -194,9 +195,9 @@ class _Pull:
             if self.stream == "balance" and by_key:
                 self._stock_by_key()
             elif self.stream == "balance" and whole:
-                stock_was_read(bench, name, self.began, but=self._unclear())
+                stock_was_read(bench, name, self.shows, but=self._unclear())
             if whole:
-                bench.store.records.set_read(name, self.stream, self.began)
+                bench.store.records.set_read(name, self.stream, self.shows)
 
     def _stock_by_key(self) -> None:
         """Of the SKUs whose stock was read in all warehouses that are known of them."""
@@ -206,7 +207,7 @@ class _Pull:
             stored.setdefault(each.ref, set()).add(each.key)
         whole = [sku for sku, keys in stored.items() if keys <= self.skus[sku]]
         bench.store.records.seen(name, "balance", [key for sku in whole for key in stored[sku]], bench.clock.now())
-        stock_was_read(bench, name, self.began, whole, but=self._unclear())
+        stock_was_read(bench, name, self.shows, whole, but=self._unclear())
 
     def _unclear(self) -> set[str]:
         """SKUs of rows that could not be read as records, or that were older than what is stored."""
@@ -240,6 +241,7 @@ class _Pull:
         before = attrs.evolve(self.counts, skipped=dict(self.counts.skipped))
         try:
             prepared, parked = self._prepare(page)
+            self.shows = min(self.shows, page.read_at or self.shows)
             self.counts.pages += 1
             # Not durable against a power cut: bookmark and page would be taken back together and fetched again.
             with bench.store.transaction(durable=False):

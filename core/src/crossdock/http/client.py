@@ -347,13 +347,15 @@ class Http:
     def _not_connected(self, url: str, error: Exception) -> TransientError:
         host = urlsplit(url).netloc
         return TransientError(
-            f"{host} cannot be reached: {self.redactor.text(str(error)) or 'no connection in time'}.",
+            f"{host} cannot be reached: {self.redactor.text(str(error)).rstrip('.') or 'no connection in time'}.",
             hint="Nothing was sent. Check the address and the network.",
         )
 
     def _lost(self, url: str, error: Exception, create: bool) -> ConnectorError:
         what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cut the connection"
-        message = f"{self.redactor.text(url)} {what}: {self.redactor.text(str(error)) or type(error).__name__}."
+        message = (
+            f"{self.redactor.text(url)} {what}: {self.redactor.text(str(error)).rstrip('.') or type(error).__name__}."
+        )
         if create:
             return OutcomeUnknownError(message, hint="The write may have been done; it is looked up before resending.")
         return TransientError(message)

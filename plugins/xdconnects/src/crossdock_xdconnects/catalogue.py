@@ -83,16 +83,17 @@ def _pages(
     """Pages of about a thousand rows; only the last one moves the bookmark, to the feed's time of making."""
     if isinstance(query, ByKeys):
         wanted = dict.fromkeys(key.strip().casefold() for key in query.keys)
-        yield session.page([row for key in wanted for row in rows(key)], to_record, identify=identify)
+        yield session.page([row for key in wanted for row in rows(key)], to_record, identify=identify,
+                           read_at=loaded.as_of)  # fmt: skip
         return
     made = loaded.as_of.isoformat()
     if query.cursor == made:
-        yield Page((), made, seen=0)
+        yield Page((), made, seen=0, read_at=loaded.as_of)
         return
     batch: list[Row[Any]] = []
     for key in keys:
         if len(batch) >= PAGE:
-            yield session.page(batch, to_record, identify=identify)
+            yield session.page(batch, to_record, identify=identify, read_at=loaded.as_of)
             batch = []
         batch.extend(rows(key))
-    yield session.page(batch, to_record, cursor=made, identify=identify)
+    yield session.page(batch, to_record, cursor=made, identify=identify, read_at=loaded.as_of)
