@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -50,11 +51,11 @@ class Environment:
         installed = json.loads(self.run("pip", "list", "--format", "json"))
         return sorted(each["name"] for each in installed if each["name"].startswith("crossdock"))
 
-    def connectors(self) -> list[str]:
-        """The connectors that the command line knows, all of them usable."""
+    def hooks(self) -> dict[str, set[str]]:
+        """The connectors that the command line knows, all of them usable, with the hooks that it says they have."""
         found = json.loads(self.run("crossdock", "connectors", "--json"))
         assert not [each for each in found if each["problem"]]
-        return [each["name"] for each in found]
+        return {each["name"]: set(each["hooks"]) for each in found}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,16 @@ def empty(environment: Environment) -> Environment:
     return environment
 
 
+def _written(plugin: str) -> set[str]:
+    """The hooks that a connector's source code has, found without running it."""
+    source = (ROOT / "plugins" / plugin / "src" / f"crossdock_{plugin}" / "plugin.py").read_text(encoding="utf-8")
+    return {
+        node.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and any("hookimpl" in ast.dump(each) for each in node.decorator_list)
+    }
+
+
 def _contents(wheels: Path, distribution: str) -> Sequence[str]:
     (wheel,) = wheels.glob(f"{distribution}-[0-9]*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -93,7 +104,7 @@ def test_the_core_installs_alone_and_works_without_any_connector(empty: Environm
     empty.install("crossdock")
 
     assert empty.ours() == ["crossdock"]
-    assert empty.connectors() == []
+    assert empty.hooks() == {}
     assert "0." in empty.run("crossdock", "--version")
     empty.run("crossdock", "init", tmp_path)
     empty.run("crossdock", "status", cwd=tmp_path)
@@ -104,12 +115,23 @@ def test_a_connector_brings_the_core_and_nothing_else_of_ours(empty: Environment
     empty.install(f"crossdock-{plugin}")
 
     assert empty.ours() == ["crossdock", f"crossdock-{plugin}"]
-    assert empty.connectors() == [plugin]
+    assert empty.hooks() == {plugin: _written(plugin)}
+    empty.run("python", "-c", f"from crossdock_{plugin}.sandbox import create; create()")
+
+
+def test_all_connectors_together_can_do_what_each_says_in_its_code(empty: Environment) -> None:
+    empty.install(*(f"crossdock-{name}" for name in PLUGINS))
+
+    assert empty.hooks() == {name: _written(name) for name in PLUGINS}
 
 
 @pytest.mark.parametrize("distribution", ["crossdock", *(f"crossdock_{name}" for name in PLUGINS)])
-def test_a_wheel_is_typed_licensed_and_free_of_tests(wheels: Path, distribution: str) -> None:
+def test_a_wheel_is_whole_typed_licensed_and_free_of_tests(wheels: Path, distribution: str) -> None:
     names = _contents(wheels, distribution)
+    (source,) = (*ROOT.glob(f"core/src/{distribution}"), *ROOT.glob(f"plugins/*/src/{distribution}"))
+    files = {each.relative_to(source.parent).as_posix() for each in source.rglob("*") if each.is_file()}
+
+    assert not {each for each in files if "__pycache__" not in each} - set(names)
 
     assert f"{distribution}/py.typed" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)

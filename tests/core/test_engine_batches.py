@@ -147,6 +147,20 @@ def test_an_unknown_sku_is_a_gap_and_goes_on_when_it_is_mapped(world):
     assert (world.shop.published, world.states(flow)) == ({"A-100": "5"}, {"A": "done"})
 
 
+def test_an_article_that_a_mapping_makes_the_namesake_of_another_is_parked(world):
+    flow = stock(world)
+    decide.add_mappings(world.bench, [("balance", "sku", "B", "A")])
+    for sku, count in (("A", "5"), ("B", "7")):
+        world.erp.put("balance", sku, count=count)
+
+    world.deliver(flow)
+
+    assert (world.shop.published, world.states(flow)) == ({"A": "5"}, {"A": "done", "B": "parked"})
+    assert world.effect(flow, "B").message == (
+        "With the mapping tables B and A are both A, so one would replace the other."
+    )
+
+
 def test_an_outcome_that_means_nothing_is_parked(world):
     world.local("""
 from crossdock import Outcome, hookimpl
@@ -337,6 +351,17 @@ def test_a_job_that_is_not_known_any_more_is_left_to_a_person(world, submitted):
     world.push(submitted)
 
     assert set(world.states(submitted).values()) == {"parked"}
+
+
+def test_a_change_while_the_import_runs_is_sent_although_the_older_value_is_refused(world, submitted):
+    world.erp.put("prices", "A", amount="6.00")
+    world.pull("erp", "prices")
+    world.shop.finish("J1", **keyed(world, A="rejected"))
+    world.later(minutes=1)
+
+    world.push(submitted)
+
+    assert sorted(world.states(submitted).values()) == ["done", "submitted"]
 
 
 def test_a_change_while_the_import_runs_is_sent_when_it_is_over(world, submitted):

@@ -1046,3 +1046,39 @@ def test_transient_errors_are_errors_of_the_vendor_and_not_of_the_run(world):
 
     assert (pushed.state, pushed.error, pushed.counts.postponed) == ("done", None, 1)
     assert issubclass(TransientError, Exception)
+
+
+def test_an_order_that_somebody_entered_by_hand_is_bound_to_it(world):
+    flow = world.flow()
+    world.erp.unknown.add("A")
+    world.shop.order("1")
+    world.deliver(flow)
+    world.erp.order("by-hand")
+
+    decide.resolve(world.bench, world.effect(flow).id, external_id="by-hand")
+
+    (bound,) = world.store.records.bindings_of("shop", "orders", "1")
+    assert (world.states(flow), bound.external_id) == ({"1": "done"}, "by-hand")
+
+
+def test_an_order_that_is_parked_cannot_be_called_absent(world):
+    flow = world.flow()
+    world.erp.unknown.add("A")
+    world.shop.order("1")
+    world.deliver(flow)
+
+    with pytest.raises(UsageError, match="not in doubt"):
+        decide.resolve(world.bench, world.effect(flow).id, absent=True)
+
+
+def test_shipments_of_one_order_go_one_after_the_other(world):
+    orders, flow = world.flow(), world.flow("shipments", "erp", "shop")
+    world.shop.order("1")
+    world.deliver(orders)
+    (order,) = world.erp.orders
+    for number in range(6):
+        world.erp.put("shipments", f"S{number}", order=order, tracking=f"T{number}")
+
+    world.deliver(flow)
+
+    assert [each["tracking"] for each in world.shop.reports] == [f"T{number}" for number in range(6)]

@@ -106,6 +106,32 @@ def test_a_change_frees_what_was_parked_and_forgets_why(store):
     assert (effect.state, effect.cause, effect.message, effect.path, effect.gap) == ("ready", "", "", "", None)
 
 
+@pytest.mark.parametrize("state", ["sending", "submitted"])
+def test_a_change_of_what_is_refused_meanwhile_is_ready(store, state):
+    plan(store, wanted="v1")
+    (effect,) = claim(store)
+    if state == "submitted":
+        store.effects.submitted(effect, "J1", None, NOW, 1, NOW)
+        effect = only(store)
+    plan(store, wanted="v2")
+
+    assert store.effects.park(effect, "cause", "message", "path", 7, 1, NOW) is False
+
+    effect = only(store)
+    assert (effect.state, effect.cause, effect.path, effect.gap) == ("ready", "", "", None)
+
+
+def test_a_change_of_what_is_in_doubt_does_not_send_what_may_be_there_twice(store):
+    plan(store, wanted="v1")
+    store.effects.doubt(claim(store)[0], NOW, "", 1, NOW)
+    (effect,) = store.effects.claim_doubtful("orders", 9, "me/1/1", NOW, LEASE)
+    plan(store, wanted="v2")
+
+    assert store.effects.park(effect, "exists several times", "message", "", None, 1, NOW) is True
+
+    assert only(store).state == "parked"
+
+
 def test_a_change_asks_for_approval_again(store):
     plan(store, wanted="v1")
     store.effects.await_approval(claim(store)[0], "", 1, NOW)

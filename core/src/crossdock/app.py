@@ -15,14 +15,14 @@ import attrs
 
 from crossdock.clock import SystemClock
 from crossdock.engine.bench import Bench, Opened
-from crossdock.errors import SettingsError, UsageError
-from crossdock.http.limits import Limiter, MemoryLimiter
+from crossdock.errors import CrossdockError, SettingsError, UsageError
+from crossdock.http.limits import PATIENCE, Limiter, MemoryLimiter
 from crossdock.http.tokens import TokenStore
 from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
 from crossdock.session import Check, Files, HeldFiles, Memory, Session
 from crossdock.settings import Secret, build, fields_of
 from crossdock.store.config import ConnectionRow
-from crossdock.store.database import stamp
+from crossdock.store.database import stamp, unstamp
 from crossdock.store.journal import StoredExchanges, StoredLimiter
 from crossdock.store.leases import whoami
 from crossdock.store.memory import StoredFiles, StoredMemory
@@ -213,10 +213,13 @@ class App:
         # A person who verifies is not made to wait for the budgets of the connection, but what is asked now counts.
         limiter = MemoryLimiter()
         known = self.store.config.connection(name) is not None
+        if known:
+            self._keep_rare(row, limiter)
         stored = StoredFiles(self.store.database, name, self.clock.now)
         held = HeldFiles(self.clock.now)
+        memory = _Scratch(StoredMemory(self.store.database, name))
         self._tried[name] = limiter, held
-        opened = self._session(row, limiter, _Scratch(), stored if known else held, None)
+        opened = self._session(row, limiter, memory, stored if known else held, None)
         mask = opened.session.http.redactor.text
         try:
             for check in opened.connector.verify(opened.session):
@@ -224,6 +227,27 @@ class App:
                 yield attrs.evolve(check, name=mask(check.name), detail=mask(check.detail), hint=mask(check.hint))
         finally:
             opened.close()
+            if known:
+                # It was asked, whatever came of it.
+                with self.store.transaction():
+                    self._take_over(name)
+
+    def _keep_rare(self, tried: ConnectionRow, limiter: MemoryLimiter) -> None:
+        """What the vendor answers only once in a while is not asked for more often because a person verifies.
+
+        Other secrets are other links or another account; nothing was asked with them yet.
+        """
+        connector = self.registry.connector(tried.connector)
+        try:
+            before, after = self.reveal(self.row(tried.name)), self.reveal(tried)
+        except CrossdockError:
+            return
+        if any(before.get(secret, "") != after.get(secret, "") for secret in secret_names(connector)):
+            return
+        rare = {each.name for each in connector.info.budgets if each.per / each.calls > PATIENCE}
+        for budget, due in StoredLimiter(self.store.database, tried.name).next_calls().items():
+            if budget in rare and (at := unstamp(due)):
+                limiter.hold(budget, at)
 
     def save(
         self, name: str, connector: str, values: Mapping[str, str], *, draft: bool = False,
@@ -339,20 +363,25 @@ def check_name(name: str, others: Iterable[str] = ()) -> None:
 
 
 class _Scratch:
-    """A memory that is forgotten: for verifying what is not saved."""
+    """A memory for verifying: it knows what the connection knows, and what is added to it is forgotten."""
 
-    def __init__(self) -> None:
-        self._values: dict[tuple[str, str], str] = {}
+    def __init__(self, known: Memory) -> None:
+        self._known = known
+        self._values: dict[tuple[str, str], str | None] = {}
 
     def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        return {key: self._values[table, key] for key in keys if (table, key) in self._values}
+        wanted = list(keys)
+        return self._over(table, self._known.get_many(table, wanted), set(wanted))
 
     def items(self, table: str) -> dict[str, str]:
-        return {key: value for (name, key), value in sorted(self._values.items()) if name == table}
+        return self._over(table, self._known.items(table), {key for name, key in self._values if name == table})
+
+    def _over(self, table: str, found: dict[str, str], keys: set[str]) -> dict[str, str]:
+        newer = {key: self._values[table, key] for key in keys if (table, key) in self._values}
+        return {key: value for key, value in sorted({**found, **newer}.items()) if value is not None}
 
     def put_many(self, table: str, values: Mapping[str, str]) -> None:
         self._values.update({(table, key): value for key, value in values.items()})
 
     def forget(self, table: str, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._values.pop((table, key), None)
+        self._values.update({(table, key): None for key in keys})

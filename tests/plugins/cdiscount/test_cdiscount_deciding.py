@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from crossdock import Decision, Receipt, RecordError, TransientError, UnsupportedError
@@ -47,6 +49,33 @@ def test_deciding_twice_sends_once(waiting, decision):
 
     assert again.status == status(shop)
     assert len(shop.asked("POST", "/approval-status")) == 1
+
+
+def test_two_who_accept_at_the_same_moment_both_see_it_accepted(waiting):
+    shop, session, known = waiting()
+    shop.twin.fault("slow", method="POST", path="/approval-status", seconds=0.2, times=2)
+
+    with ThreadPoolExecutor(2) as pool:
+        receipts = list(pool.map(lambda _: plugin.accept_order(session, known, YES), range(2)))
+
+    assert [receipt.status for receipt in receipts] == ["Accepted", "Accepted"]
+
+
+def test_a_refusal_that_comes_a_moment_after_an_acceptance_is_told_so(waiting):
+    shop, session, known = waiting()
+    shop.twin.fault("slow", method="POST", path="/approval-status", seconds=0.2, times=2)
+
+    def decide(decision: Decision) -> str:
+        try:
+            return plugin.accept_order(session, known, decision).status
+        except RecordError as error:
+            return error.message
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(decide, (YES, NO)))
+
+    assert status(shop) in told
+    assert sum("but it is" in each for each in told) == 1
 
 
 @pytest.mark.parametrize("state", ["Accepted", "InPreparation", "Shipped", "Delivered"])

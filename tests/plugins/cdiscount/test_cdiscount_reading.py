@@ -176,7 +176,7 @@ def test_both_ends_of_what_is_asked_for_are_fixed(shops):
                for each in shop.asked("GET", "/orders"))  # fmt: skip
 
 
-def test_a_quiet_run_costs_one_request_and_moves_the_bookmark(shops):
+def test_a_quiet_run_costs_two_requests_and_moves_the_bookmark(shops):
     shop = shops(orders=3)
     session = shop.connect()
     _, cursor = pulled(session)
@@ -186,7 +186,7 @@ def test_a_quiet_run_costs_one_request_and_moves_the_bookmark(shops):
 
     _, after = pulled(session, cursor)
 
-    assert len(shop.requests) == 1
+    assert len(shop.requests) == 2
     assert after is not None
     assert after >= (cursor or "")
 

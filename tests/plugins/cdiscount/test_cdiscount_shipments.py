@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -68,6 +69,21 @@ def test_the_same_shipment_twice_is_one_parcel(sold):
     ship(session, order, shipment("6A1"))
 
     assert len(shop.asked("POST", "/shipments")) == 1
+
+
+@pytest.mark.parametrize(("channel", "registered"), [("CDISFR", 1), ("EXAMPLEPL", 2)])
+def test_two_shipments_of_an_order_at_the_same_moment_are_both_settled(sold, channel, registered):
+    shop, session, order = sold(channel=channel)
+    shop.twin.fault("slow", method="POST", path="/shipments", seconds=0.2, times=2)
+    halves = [shipment(f"6A{index}", lines=(ShipmentLine(order_line=line.key, sku=line.sku, quantity=line.quantity),))
+              for index, line in enumerate(order.lines)]  # fmt: skip
+
+    with ThreadPoolExecutor(2) as pool:
+        receipts = list(pool.map(lambda half: ship(session, order, half), halves))
+
+    assert len({number for line in parcels(shop) for number in line}) == registered
+    assert sum("not sent" in receipt.note for receipt in receipts) == 2 - registered
+    assert statuses(shop)[0] == "Shipped"
 
 
 def test_a_shipment_is_found_in_the_lines_parcels(sold):

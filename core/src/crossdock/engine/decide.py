@@ -122,12 +122,16 @@ def discard(bench: Bench, numbers: Sequence[int], reason: str) -> int:
 
 
 def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = False) -> Effect:
-    """A person says whether an effect in doubt was done: under `external_id`, or not at all (`absent`)."""
+    """A person says whether an effect in doubt was done: under `external_id`, or not at all (`absent`).
+
+    An order that is parked may have been entered at the target by hand: then it is there, under `external_id`.
+    """
     found = effect(bench, number)
     if found.state == "parked" and found.cause == SEVERAL:
         replay(bench, [number])
         found = effect(bench, number)
-    if found.state != "in_doubt":
+    by_hand = found.state == "parked" and found.operation == "order" and bool(external_id)
+    if found.state != "in_doubt" and not by_hand:
         raise UsageError(f"Effect {number} is {found.state}, not in doubt.", hint=f"crossdock effects show {number}")
     if absent == bool(external_id):
         raise UsageError("Say either under which id it exists, or that it is absent.")
@@ -137,7 +141,10 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
         if absent:
             store.effects.set_state([number], "ready", now, when=("in_doubt",), message=ABSENT)
         else:
-            store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
+            if by_hand:
+                store.effects.found(number, external_id, "", "A person entered it there.", now)
+            else:
+                store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
             bind(bench, Bound(found.source, found.stream, found.key, found.target, external_id, ""))
         store.journal.event("effect resolved", str(number), "absent" if absent else external_id, now)
     return effect(bench, number)

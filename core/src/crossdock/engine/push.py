@@ -162,7 +162,9 @@ class _Push(Batches):
         if self._batched:
             claimed = self._claim(self.opened.connector.info.write_batch)
             return [(self._deliver_batch, claimed)] if claimed else []
-        return [(self._deliver, effect) for effect in self._claim(count)]
+        claimed = self._claim(count)
+        self._turns.enter(claimed)
+        return [(self._deliver, effect) for effect in claimed]
 
     def _claim_doubts(self) -> list[Effect]:
         with self.bench.store.transaction():
@@ -183,9 +185,12 @@ class _Push(Batches):
     # -- one record at a time ----------------------------------------------------------------------
 
     def _deliver(self, effect: Effect) -> None:
-        """Send one claimed effect and settle it, whatever happens."""
-        if self._not_now([effect]):
-            return
+        """Send one claimed effect in its turn and settle it, whatever happens."""
+        with self._turns.of(effect):
+            if not self._not_now([effect]):
+                self._deliver_now(effect)
+
+    def _deliver_now(self, effect: Effect) -> None:
         marker = self._marker([effect])
         token = delivery.set(marker)
         try:
@@ -256,6 +261,9 @@ class _Push(Batches):
         approved = effect.approval == effect.wanted
         seen = unstamp(effect.created_at)
         behind = self._behind(seen, but=effect.source) if seen and not approved else ""
+        if not approved and not self.bench.store.records.read_at(self.flow.target, "balance"):
+            # Nothing is known yet: to decide by that would refuse what can be delivered.
+            behind = f"the stock of {self.flow.target} has never been read completely"
         if behind:
             self._postpone([effect], self.bench.clock.now() + AGAIN, f"It is decided later: {behind}.")
             return

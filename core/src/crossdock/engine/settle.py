@@ -15,6 +15,7 @@ from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, desc
 from crossdock.engine.route import REPEATABLE, hold_anew
 from crossdock.engine.stock import lock_stock
 from crossdock.engine.translate import Tables
+from crossdock.engine.turns import Turns
 from crossdock.errors import (
     AccessError,
     ConnectorError,
@@ -125,6 +126,7 @@ class Settling:
         self._under_way: dict[int, tuple[int, Marker]] = {}
         self._lock = threading.Lock()
         self._catching_up = threading.Lock()
+        self._turns = Turns()
         self._caught_up = datetime.min.replace(tzinfo=UTC)
         self._dice = random.Random()  # noqa: S311  jitter, not cryptography
 
@@ -308,8 +310,8 @@ class Settling:
                 store.effects.ready_again(effect, None, message, self.number, now)
                 return effect, "postponed", None
             number = store.gaps.open(self.flow.name, gap.kind, gap.value, now)
-        store.effects.park(effect, cause, message, path, number, self.number, now)
-        return effect, "parked", None
+        parked = store.effects.park(effect, cause, message, path, number, self.number, now)
+        return effect, "parked" if parked else "postponed", None
 
     def _at_source(self, effect: Effect, gap: Gap) -> Gap:
         """A gap names the code as the source writes it, although the connector saw what the tables made of it."""

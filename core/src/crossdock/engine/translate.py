@@ -105,5 +105,5 @@ def check_one_address(order: Order, target: str) -> None:
         raise RecordError(
             f"Its lines go to {len(places)} different addresses, and {target} takes one address for an order.",
             path="lines.ship_to",
-            hint="Enter it there by hand, one order for each address, then: crossdock effects resolve or discard.",
+            hint="Enter it there by hand, one order for each address, then: crossdock effects discard NUMBER",
         )

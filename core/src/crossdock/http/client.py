@@ -147,9 +147,9 @@ class Http:
             content, headers = multipart(upload, headers)
         outgoing = self._outgoing(method, path, params, json, content, headers, anonymous=anonymous)
         last = 1 if create else attempts
+        error: ConnectorError | None = None
         for attempt in range(1, last + 1):
-            self._wait_for(budget)
-            error: ConnectorError | None
+            self._wait_for(budget, error)
             try:
                 answer = self._answered(outgoing, create=create, timeout=timeout, anonymous=anonymous)
             except TransientError as lost:
@@ -203,7 +203,7 @@ class Http:
             )
         return path
 
-    def _wait_for(self, budget: str) -> None:
+    def _wait_for(self, budget: str, failed: ConnectorError | None = None) -> None:
         if not budget:
             return
         limit = self._budgets.get(budget)
@@ -211,7 +211,8 @@ class Http:
             raise PluginError(f"The connector uses a budget {budget!r} that its ConnectorInfo does not declare.")
         wait = self._limiter.reserve(limit, self._clock.now())
         if wait > PATIENCE:
-            raise TransientError(
+            # After an attempt that failed, that is the news, and not that no second one is allowed now.
+            raise failed or TransientError(
                 f"The vendor's limit for {budget!r} allows the next call in {wait.total_seconds():.0f} s.", wait=wait
             )
         self._clock.sleep(wait.total_seconds())

@@ -243,11 +243,24 @@ class Effects(Ledger):
 
     def park(
         self, effect: Effect, cause: str, message: str, path: str, gap: int | None, run: int, now: datetime
-    ) -> None:
-        """A person or a mapping is needed."""
+    ) -> bool:
+        """A person or a mapping is needed. False when a newer state came meanwhile: nobody refused that, it is ready.
+
+        What is in doubt stays parked all the same: it may be there already.
+        """
         # It was refused: the target shows what it may have shown before.
         before = effect.unconfirmed
         self._move(effect, "parked", run, now, cause=cause, message=message, path=path, gap=gap, unconfirmed=before)
+        if effect.state == "in_doubt":
+            return True
+        newer = self._db.run(
+            "UPDATE effect SET state = 'ready', cause = '', path = '', gap = NULL, not_before = '' "
+            "WHERE id = ? AND attempts = ? AND sent = ? AND wanted <> sent AND state = 'parked'",
+            (effect.id, effect.attempts, effect.sent),
+        )
+        if newer:
+            self.note(effect.id, run, "ready", "A newer state came meanwhile.", now)
+        return newer == 0
 
     def await_approval(self, effect: Effect, message: str, run: int, now: datetime) -> None:
         """A person has to approve what would be sent."""

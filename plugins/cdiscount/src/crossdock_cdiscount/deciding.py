@@ -10,6 +10,7 @@ from crossdock import Decision, Receipt, RecordError, Session, TransientError, U
 from crossdock.mapping import text
 from crossdock_cdiscount import guesses, wire
 from crossdock_cdiscount.mapping import DEAD, GONE, ships
+from crossdock_cdiscount.reading import address
 from crossdock_cdiscount.settings import API, Settings
 
 _WAITING = "WaitingAcceptance"
@@ -19,7 +20,7 @@ _SOON = timedelta(minutes=10)
 
 def order_of(session: Session[Settings], key: str) -> wire.Order:
     """The order as it is now; raises `RecordError` when there is none, or when its channel is not served."""
-    order = session.http.get(f"orders/{key}", budget=API).decode(wire.ORDER)
+    order = session.http.get(address(key), budget=API).decode(wire.ORDER)
     channel = text(order.sales_channel.id) if order.sales_channel else ""
     chosen = session.settings.sales_channels
     if chosen and channel not in chosen:
@@ -36,12 +37,10 @@ def accept(session: Session[Settings], known: Receipt, decision: Decision) -> Re
     _check_whole(order, decision, session.settings)
     status = order.status or ""
     if status == _WAITING:
-        status = "Accepted" if decision.accept else "Refused"
-        # Not a create: a repetition reads the order first.
-        session.http.post(f"orders/{known.external_id}/approval-status", {"approval_status": status}, budget=API)
-    elif status == "Processing":
+        status = _decide(session, known.external_id, "Accepted" if decision.accept else "Refused")
+    if status == "Processing":
         raise TransientError(f"The order {known.external_id} does not wait for acceptance yet.", wait=_SOON)
-    elif status not in (_TAKEN if decision.accept else DEAD):
+    if status not in (_TAKEN if decision.accept else DEAD):
         asked = "accepted" if decision.accept else "refused"
         raise RecordError(
             f"The order {known.external_id} should be {asked}, but it is {status or 'in no state'} already.",
@@ -49,6 +48,19 @@ def accept(session: Session[Settings], known: Receipt, decision: Decision) -> Re
         )  # fmt: skip
     number = known.number or text(order.reference)
     return Receipt(external_id=known.external_id, number=number, status=status, note=decision.reason)
+
+
+def _decide(session: Session[Settings], key: str, word: str) -> str:
+    """Send the decision; answers the state that the order is in then, which somebody else may have decided."""
+    try:
+        # Not a create: a repetition reads the order first.
+        session.http.post(f"{address(key)}/approval-status", {"approval_status": word}, budget=API)
+    except RecordError as error:
+        now = order_of(session, key).status or "" if error.status in (409, 422) else _WAITING
+        if now == _WAITING:
+            raise
+        return now
+    return word
 
 
 def _check_whole(order: wire.Order, decision: Decision, settings: Settings) -> None:

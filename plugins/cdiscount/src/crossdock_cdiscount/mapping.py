@@ -18,7 +18,8 @@ from crossdock_cdiscount import guesses, wire
 from crossdock_cdiscount.settings import Settings
 
 ZERO = Decimal(0)
-SELLER = "Seller"
+SELLER = "seller"
+WAREHOUSES = frozenset(("fulfillment", "xdock"))
 
 # A word that is not in the table stays "unknown" and so never becomes an order to be shipped: a state that was taken
 # for new has really made shops ship refused orders (vendor page section 5).
@@ -60,7 +61,8 @@ def to_order(order: wire.Order, settings: Settings) -> Order | str:
         status=_status(order.status or "", parts.counted),
         raw_status=order.status or "",
         placed_at=placed,
-        currency=order.currency_code or "",
+        # What is cancelled must be told in any case; what is paid for must not be taken for another currency's.
+        currency=(order.currency_code or "") if order.status in DEAD else required(order.currency_code, "currencyCode"),
         prices_include_tax=True,
         customer=_buyer(order, home),
         billing=_address(billing),
@@ -114,17 +116,27 @@ class _Parts(msgspec.Struct, frozen=True, eq=False):
         # In an order that goes on, a line that was called off is not to be shipped; a dead order keeps all its lines.
         alive = tuple([part for part in mine if part.line.status not in DEAD])
         counted = mine if order.status in DEAD or not alive else alive
+        for part in counted:
+            if part.quantity <= 0 and not {order.status, part.line.status} & DEAD:
+                path = f"lines[{part.index}].quantity"
+                fail(f"{path} is missing or not above zero.", path=path)
         others = tuple([part for part in parts if part not in counted]) if len(counted) < len(parts) else ()
         return cls(counted, others, bool(ours))
 
 
 def ships(line: wire.Line, settings: Settings, index: int = 0) -> bool:
     """Whether the seller ships the line (vendor page section 5: the supply mode sits on the line's offer)."""
-    mode = line.offer.supply_mode if line.offer else None
+    mode = (line.offer.supply_mode or "") if line.offer else ""
+    word, path = mode.casefold(), f"lines[{index}].offer.supplyMode"
+    if word == SELLER or word in WAREHOUSES:
+        return word == SELLER
     if mode:
-        return mode == SELLER
+        fail(
+            f"{path} is {mode!r}, a word that is not known, so nobody knows who ships the line: look into the Octopia "
+            "portal and handle the order there.",
+            path=path,
+        )
     if settings.missing_supply_mode == "park":
-        path = f"lines[{index}].offer.supplyMode"
         fail(
             f"{path} is missing, so nobody knows whether the seller or a warehouse of Octopia's ships the line; the "
             "setting missing_supply_mode decides.",
@@ -165,11 +177,16 @@ def _part(line: wire.Line, index: int, settings: Settings) -> Part:
 
 
 def _status(status: str, parts: Sequence[Part]) -> OrderStatus:
+    """An order may go on because of the lines that a warehouse ships: then the seller's own lines tell."""
     known = STATUSES.get(status, "unknown")
-    if known == "processing":
-        gone = [part.line.status in GONE for part in parts]
-        return "partially_shipped" if any(gone) and not all(gone) else known
-    return known
+    if known != "processing":
+        return known
+    states = {part.line.status or "" for part in parts}
+    if states <= DEAD:
+        return "cancelled"
+    if states <= GONE:
+        return "completed" if states == {"Delivered"} else "shipped"
+    return "partially_shipped" if states & GONE else known
 
 
 # -- lines and amounts -----------------------------------------------------------------------------

@@ -15,10 +15,21 @@ from uuid import uuid4
 import attrs
 import msgspec
 
-from crossdock import Gap, Outcome, PluginError, RecordError, Session, StillRunning, TransientError
+from crossdock import (
+    AccessError,
+    Gap,
+    Outcome,
+    PluginError,
+    RecordError,
+    Row,
+    Session,
+    StillRunning,
+    TransientError,
+)
 from crossdock.mapping import text
 from crossdock.paging import chunks, token_pages
 from crossdock_cdiscount import offers, wire
+from crossdock_cdiscount.channels import subscribed
 from crossdock_cdiscount.reading import listed, next_query
 from crossdock_cdiscount.settings import API, Settings
 
@@ -27,13 +38,17 @@ _LIMIT = 1000
 _WAIT = 60.0
 _KEPT = timedelta(days=3)
 _READ = timedelta(hours=1)
+_FRESH = timedelta(minutes=15)
+"""Until then a package that is not found is not there yet; later it is gone."""
 _JOBS = "jobs"
 _FILLING = "WaitingForCompletion"
 _INTEGRATED = "Integrated"
 _REJECTED = "Rejected"
 _GONE = "gone"
-_FINAL = (_INTEGRATED, _REJECTED, _GONE)
+_CLOSED = "closed"
+_FINAL = (_INTEGRATED, _REJECTED, _GONE, _CLOSED)
 _LOST = "its results are gone (they are kept for three days), so nobody knows whether it was taken"
+_SHUT = "the channel is closed to us (403), so nobody knows whether it was taken"
 
 
 @attrs.frozen
@@ -78,21 +93,37 @@ def submit(session: Session[Settings], items: Sequence[Item]) -> Iterator[Outcom
     """
     kept: dict[str, _Kept] = {item.key: _Kept(item.sku, [], note=item.note) for item in items}
     packages: dict[str, str] = {}
+    filled: dict[str, tuple[str, dict[str, str]]] = {}
     for channel in dict.fromkeys(channel for item in items for channel in item.channels):
-        wanted = [item for item in items if channel in item.channels]
-        there = offers.known(session, channel, (item.sku for item in wanted))
-        bodies = {item.key: {"sellerExternalReference": item.sku, **item.body} for item in wanted if item.sku in there}
-        if not bodies:
-            continue
-        package, refused = _send(session, channel, bodies)
-        for key in bodies:
-            if key in refused:
-                kept[key].refused[channel] = refused[key]
+        filled[channel] = _filled(session, channel, [item for item in items if channel in item.channels])
+    # None takes effect before all are filled: what fails until here is sent again as a whole.
+    for channel, (package, results) in filled.items():
+        refusal = _finish(session, package, channel) if package else ""
+        for key, said in results.items():
+            if said or refusal:
+                kept[key].refused[channel] = said or refusal
             else:
                 kept[key].channels.append(channel)
-        if package:
+        if package and not refusal:
             packages[channel] = package
     yield from _submitted(session, items, kept, packages)
+
+
+def _filled(session: Session[Settings], channel: str, wanted: Sequence[Item]) -> tuple[str, dict[str, str]]:
+    """The channel's package (empty when it would hold nothing), and by key why an item is not in it, if it is not.
+
+    Items without an offer on the channel are left out.
+    """
+    try:
+        there = offers.known(session, channel, (item.sku for item in wanted))
+        bodies = {item.key: {"sellerExternalReference": item.sku, **item.body} for item in wanted if item.sku in there}
+        package, refused = _send(session, channel, bodies) if bodies else ("", {})
+    except AccessError as error:
+        # The seller's subscriptions could be read a moment ago: it is this channel that is closed to us.
+        if error.status != 403:
+            raise
+        return "", dict.fromkeys((item.key for item in wanted), error.message)
+    return package, {key: refused.get(key, "") for key in bodies}
 
 
 def _submitted(
@@ -135,10 +166,7 @@ def _send(session: Session[Settings], channel: str, bodies: Mapping[str, Any]) -
     refused: dict[str, str] = {}
     for chunk in chunks(bodies.items(), _CALL):
         _fill(session, f"offer-packages/{package}/offer-requests", headers, chunk, refused)
-    if len(refused) == len(bodies):
-        return "", refused
-    _finish(session, package, channel)
-    return package, refused
+    return "" if len(refused) == len(bodies) else package, refused
 
 
 def _fill(
@@ -161,25 +189,34 @@ def _fill(
         _fill(session, path, headers, chunk[middle:], refused)
 
 
-def _finish(session: Session[Settings], package: str, channel: str) -> None:
+def _finish(session: Session[Settings], package: str, channel: str) -> str:
+    """Set a package Ready; answers why Octopia refused that, if it did."""
     headers = {"SalesChannelId": channel}
     try:
         session.http.request("PATCH", f"offer-packages/{package}", json={"state": "Ready"}, headers=headers, budget=API)
-    except RecordError:
-        # An answer that was lost on the way is repeated, and the second time the package is no longer to be changed.
-        if _state(session, package, channel) in ("", _FILLING, _GONE):
-            raise
+    except (RecordError, TransientError) as error:
+        # Its answer may be lost on the way, and the second time the package is no longer to be changed.
+        if _state(session, package, channel) in ("", _FILLING, _GONE, _CLOSED):
+            if isinstance(error, TransientError):
+                raise
+            return error.message
+    return ""
 
 
 def _state(session: Session[Settings], package: str, channel: str) -> str:
-    """The state of a package; `_GONE` for one that Octopia no longer keeps."""
+    """The state of a package; `_GONE` for one that Octopia no longer keeps, `_CLOSED` on a channel that was closed."""
     try:
         answer = session.http.get(f"offer-packages/{package}", headers={"SalesChannelId": channel}, budget=API)
     except RecordError as error:
         if error.status not in (404, 410):
             raise
         return _GONE
-    return answer.decode(wire.PACKAGE).state
+    except AccessError as error:
+        if error.status != 403:
+            raise
+        subscribed(session)  # when the whole account is closed to us, this says so
+        return _CLOSED
+    return answer.decode(wire.PACKAGE).state or ""
 
 
 def _table(name: str) -> str:
@@ -205,12 +242,13 @@ def check(session: Session[Settings], job: str) -> Iterable[Outcome] | StillRunn
     except msgspec.MsgspecError as error:
         raise RecordError(f"The job {job[:60]!r} is none of this connector's.") from error
     states = {channel: _state(session, package, channel) for channel, package in sent.packages.items()}
-    overdue = session.clock.now() - sent.at >= _KEPT
-    if not overdue and any(state not in _FINAL for state in states.values()):
+    age = session.clock.now() - sent.at
+    overdue, fresh = age >= _KEPT, age < _FRESH
+    if not overdue and any(state not in _FINAL or (fresh and state == _GONE) for state in states.values()):
         return StillRunning(_WAIT)
     results: dict[str, _Results] = {}
     for channel, state in states.items():
-        found = _results(session, channel, sent.packages[channel], state)
+        found = _results(session, channel, sent.packages[channel], state, fresh=fresh)
         if found is None and not overdue:
             return StillRunning(_WAIT)
         results[channel] = found or _Results({}, "Octopia has not worked the package off in three days")
@@ -233,17 +271,22 @@ class _Results:
         return self.refusals.get(sku, "the results of the package do not name it")
 
 
-def _results(session: Session[Settings], channel: str, package: str, state: str) -> _Results | None:
+def _results(
+    session: Session[Settings], channel: str, package: str, state: str, *, fresh: bool
+) -> _Results | None:  # fmt: skip
     """The results of a package; `None` while they are being written, or when it never became final."""
     if state not in (_INTEGRATED, _REJECTED):
-        return _Results({}, _LOST) if state == _GONE else None
+        return _Results({}, _LOST if state == _GONE else _SHUT) if state in (_GONE, _CLOSED) else None
     whole = "the whole package was rejected" if state == _REJECTED else ""
     try:
-        return _Results(dict(_rows(session, channel, package)), whole)
+        told: dict[str, str] = {}
+        for sku, said in _rows(session, channel, package):
+            told[sku] = told.get(sku) or said  # named twice, one refusal counts
+        return _Results(told, whole)
     except RecordError as error:
         if error.status not in (404, 409, 410):
             raise
-        return None if error.status == 409 else _Results({}, whole or _LOST)
+        return None if error.status == 409 or fresh else _Results({}, whole or _LOST)
 
 
 def _rows(session: Session[Settings], channel: str, package: str) -> Iterator[tuple[str, str]]:
@@ -252,16 +295,21 @@ def _rows(session: Session[Settings], channel: str, package: str) -> Iterator[tu
     def read(query: str | None) -> tuple[list[tuple[str, str]], str | None]:
         params = {"limit": str(_LIMIT), **offers.parameters(query)}
         answer = session.http.get(path, params, headers=headers, budget=API)
-        rows = listed(answer, wire.RESULT)
-        broken = next((row.error for row in rows if row.error), None)
-        if broken:
-            raise TransientError(f"A result of the package {package} cannot be read: {broken}")
-        results = [row.value for row in rows if row.value is not None]
-        told = [(text(each.seller_external_reference), _refusal(each)) for each in results]
-        return told, next_query(answer)
+        return [_told(row) for row in listed(answer, wire.RESULT)], next_query(answer)
 
     for rows, _ in token_pages(read):
         yield from rows
+
+
+def _told(row: Row[wire.Result]) -> tuple[str, str]:
+    """The reference of a result and why it was refused; one that cannot be read is a refusal of its own offer only."""
+    if row.value is not None:
+        return text(row.value.seller_external_reference), _refusal(row.value)
+    try:
+        sketch = wire.RESULT_SKETCH.decode(row.raw)
+    except msgspec.MsgspecError:
+        sketch = wire.ResultSketch()
+    return text(sketch.seller_external_reference), f"its result cannot be read ({row.error})"
 
 
 def _refusal(result: wire.Result) -> str:
@@ -276,7 +324,10 @@ def _refusal(result: wire.Result) -> str:
 def _joined(session: Session[Settings], sent: _Job, results: Mapping[str, _Results]) -> Iterator[Outcome]:
     refused_skus: dict[str, list[str]] = {}
     for key, row in session.memory.items(_table(sent.name)).items():
-        kept = _KEPT_ITEM.decode(row)
+        try:
+            kept = _KEPT_ITEM.decode(row)
+        except msgspec.MsgspecError:
+            continue  # of another version; what has no outcome is left to a person
         said = {channel: results[channel].of(kept.sku) for channel in kept.channels}
         refused = kept.refused | {channel: why for channel, why in said.items() if why}
         for channel in refused:

@@ -45,7 +45,12 @@ def fetch_orders(session: Session[Settings], query: Query) -> Iterator[Page[Orde
     """Orders that changed, or those named."""
 
     def record(order: wire.Order) -> Order | str:
-        return to_order(order, session.settings)
+        made = to_order(order, session.settings)
+        if isinstance(made, Order) and made.status == "unknown":
+            session.log.warning(
+                "The order %s is in a state that is not known: %s.", made.key, made.raw_status or "none"
+            )
+        return made
 
     if isinstance(query, ByKeys):
         for rows in reading.named(session, query):

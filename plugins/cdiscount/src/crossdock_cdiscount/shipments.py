@@ -10,11 +10,12 @@ from decimal import Decimal
 
 import attrs
 
-from crossdock import Gap, Order, Parcel, Receipt, RecordError, Session, Shipment
+from crossdock import Gap, Order, Parcel, Receipt, RecordError, Session, Shipment, ShipmentLine, evolve
 from crossdock.mapping import text
 from crossdock_cdiscount import wire
 from crossdock_cdiscount.deciding import order_of
 from crossdock_cdiscount.mapping import DEAD, GONE, ships
+from crossdock_cdiscount.reading import address
 from crossdock_cdiscount.settings import API, Settings
 
 _CARRIERS = "carriers"
@@ -27,11 +28,27 @@ def push_shipment(session: Session[Settings], shipment: Shipment, order: Order) 
     The order is read first, since a parcel may be registered although the answer was a 502. Where an order has one
     parcel only, the others stand in the receipt's note.
     """
-    now = order_of(session, order.key)
+    before = order_of(session, order.key)
+    try:
+        return _reported(session, shipment, before)
+    except RecordError as error:
+        if error.status not in (409, 422):
+            raise
+        # Another shipment of the order may have been reported since it was read.
+        now = order_of(session, order.key)
+        if _registered(now, session.settings) == _registered(before, session.settings):
+            raise
+        return _reported(session, shipment, now)
+
+
+def _reported(session: Session[Settings], shipment: Shipment, now: wire.Order) -> Receipt:
     parcels = _parcels(shipment)
     single = _is_single(session, now)
     there = _registered(now, session.settings)
-    missing = [parcel for parcel in parcels if parcel.number not in there]
+    missing = [parcel for parcel in parcels if _plain(parcel.number) not in there]
+    owed = () if missing or single else _owed(shipment, now, session.settings)
+    if owed:
+        shipment, missing = evolve(shipment, lines=owed), parcels
     if not missing or (single and there):
         return _receipt(shipment, now, there, single=single)
     if there and now.status in GONE:
@@ -48,8 +65,8 @@ def push_shipment(session: Session[Settings], shipment: Shipment, order: Order) 
         }
         for parcel in (missing[:1] if single else missing)
     ]  # fmt: skip
-    session.http.post(f"orders/{order.key}/shipments", body, create=True, budget=API)
-    sent = {*there, *(str(each["parcelNumber"]) for each in body)}
+    session.http.post(f"{address(text(now.order_id))}/shipments", body, create=True, budget=API)
+    sent = {**there, **{_plain(str(each["parcelNumber"])): str(each["parcelNumber"]) for each in body}}
     return _receipt(shipment, now, sent, single=single, status="Shipped", note=note)
 
 
@@ -61,8 +78,10 @@ def find_shipment(session: Session[Settings], shipment: Shipment, order: Order) 
     now = order_of(session, order.key)
     single = _is_single(session, now)
     there = _registered(now, session.settings)
-    numbers = [parcel.number for parcel in _parcels(shipment)]
+    numbers = [_plain(parcel.number) for parcel in _parcels(shipment)]
     found = any(number in there for number in numbers) if single else all(number in there for number in numbers)
+    if found and not single and _owed(shipment, now, session.settings):
+        return []
     return [_receipt(shipment, now, there, single=single)] if found else []
 
 
@@ -88,20 +107,53 @@ def _is_single(session: Session[Settings], order: wire.Order) -> bool:
     return text(channel.id) in session.settings.one_parcel_channels
 
 
-def _registered(order: wire.Order, settings: Settings) -> set[str]:
+def _registered(order: wire.Order, settings: Settings) -> dict[str, str]:
     """The numbers of the parcels that the seller's lines have: a warehouse's parcels are not ours."""
     ours = (line for line in order.lines or () if ships(line, settings))
-    return {text(parcel.parcel_number) for line in ours for parcel in line.parcels or () if parcel.parcel_number}
+    return {number: shown for line in ours for number, shown in _numbers(line).items()}
+
+
+def _numbers(line: wire.Line) -> dict[str, str]:
+    shown = (text(parcel.parcel_number) for parcel in line.parcels or ())
+    return {_plain(number): number for number in shown if number}
+
+
+def _plain(number: str) -> str:
+    """A parcel number however it is written: a marketplace may keep it without blanks or in capitals."""
+    return "".join(number.split()).casefold()
+
+
+def _owed(shipment: Shipment, order: wire.Order, settings: Settings) -> tuple[ShipmentLine, ...]:
+    """Lines that the shipment names and that are still open, while its parcels stand on others only.
+
+    Goods of two shipments may leave in one parcel: that its number is there does not tell that this line is reported.
+    """
+    if order.status != _OPEN:
+        return ()
+    numbers = {_plain(parcel.number) for parcel in _parcels(shipment)}
+    lines = {text(line.order_line_id): line for line in order.lines or () if ships(line, settings)}
+    carried, left = set[str](), set[str]()
+    for key, line in lines.items():
+        names = {key, text(line.offer.seller_product_id) if line.offer else ""}
+        if numbers & _numbers(line).keys():
+            carried |= names
+        elif line.status not in DEAD | GONE:
+            left |= names
+    owed = left - carried - {""}
+    return tuple(
+        line for line in shipment.lines
+        if line.quantity > 0 and (line.order_line if line.order_line in lines else line.sku) in owed
+    )  # fmt: skip
 
 
 def _receipt(
-    shipment: Shipment, order: wire.Order, there: set[str], *, single: bool, status: str = "", note: str = ""
+    shipment: Shipment, order: wire.Order, there: Mapping[str, str], *, single: bool, status: str = "", note: str = ""
 ) -> Receipt:  # fmt: skip
     numbers = [parcel.number for parcel in _parcels(shipment)]
-    shown = [number for number in numbers if number in there]
-    left = [number for number in numbers if number not in there]
+    shown = [number for number in numbers if _plain(number) in there]
+    left = [number for number in numbers if _plain(number) not in there]
     if left and single:
-        kept = ", ".join(shown or sorted(there))
+        kept = ", ".join(shown or sorted(there.values()))
         note = f"{note} {_channel(order)} takes one parcel per order ({kept}); not sent: {', '.join(left)}.".strip()
     return Receipt(
         external_id=", ".join(shown) or text(order.order_id), number=text(order.reference),
@@ -109,10 +161,10 @@ def _receipt(
     )  # fmt: skip
 
 
-def _late(missing: Sequence[Parcel], there: set[str]) -> str:
+def _late(missing: Sequence[Parcel], there: Mapping[str, str]) -> str:
     """Octopia knows whole lines: the rest of a line that was shipped in parts cannot be reported any more."""
     return (
-        f"Its lines were reported whole, with {', '.join(sorted(there))}; "
+        f"Its lines were reported whole, with {', '.join(sorted(there.values()))}; "
         f"not sent: {', '.join(each.number for each in missing)}."
     )
 
@@ -177,7 +229,10 @@ def _shipped(shipment: Shipment, open_: _Open) -> dict[str, Decimal]:
         if ordered.offer and ordered.offer.seller_product_id:
             by_sku.setdefault(text(ordered.offer.seller_product_id), []).append(key)
     found: dict[str, Decimal] = {}
+    counted = any(line.quantity > 0 for line in shipment.lines)
     for index, line in enumerate(shipment.lines):
+        if counted and line.quantity <= 0:  # nothing of it left
+            continue
         if line.order_line in open_.foreign:
             raise RecordError(
                 f"The line {line.order_line} is shipped by a warehouse of Octopia's, not by the seller.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ def push_balance(session: Session[Settings], balances: Iterable[Balance]) -> Ite
     seen: set[str] = set()
 
     def item(balance: Balance) -> Item:
+        _check_open(channels)
         quantity = quantity_of(balance, session.settings)
         if balance.sku in seen:
             fail(f"An offer has one quantity, and two were handed in for {balance.sku} at once.", path="sku")
@@ -64,6 +65,12 @@ def quantity_of(balance: Balance, settings: Settings) -> int:
     if quantity != quantity.to_integral_value() or quantity < 0:
         fail(f"Octopia keeps whole numbers from zero on; {quantity} is none.", path="available")
     return int(quantity)
+
+
+def _check_open(channels: Collection[str]) -> None:
+    if not channels:
+        fail("The seller has no open sales channel: open a subscription in the Octopia portal, or name the channels in "
+             "the setting sales_channels.")  # fmt: skip
 
 
 def _check_sku(sku: str) -> None:
@@ -106,10 +113,15 @@ class _Scope:
         if doubled:
             fail(f"Two prices for {price.sku} on {doubled[0]} were handed in at once.", path="price_list")
         self.taken.update((price.sku, name) for name in places)
-        return Item(price.key, price.sku, {"price": price_body(price)}, places, note)
+        body: dict[str, Decimal | str] = {**price_body(price)}
+        if price.currency and any(not self.channels[name].currency for name in places):
+            # What the channel takes is not known: Octopia must not take the amount for one of another currency.
+            body["currencyCode"] = price.currency
+        return Item(price.key, price.sku, {"price": body}, places, note)
 
     def _places(self, price: Price) -> tuple[tuple[str, ...], str]:
         """The channels of a price, and a note on those that were left out."""
+        _check_open(self.channels)
         if price.price_list and price.price_list not in self.channels:
             known = ", ".join(self.channels)
             fail(f"{price.price_list} is none of the connection's sales channels ({known}).", path="price_list")
@@ -126,6 +138,13 @@ class _Scope:
             )
         if not places:
             fail(f"Every channel has a price of its own for {price.sku}.", path="price_list")
+        several = sorted({self.channels[name].currency or "an unknown one" for name in places})
+        if not price.currency and len(several) > 1:
+            fail(
+                f"The price has no currency, and its sales channels take several ({', '.join(several)}): give it one, "
+                "or a price list for each channel.",
+                path="currency",
+            )
         return places, f"Not on {', '.join(other)}: another currency." if other else ""
 
 

@@ -37,7 +37,9 @@ def checks(session: Session[Settings]) -> Iterator[Check]:
     else:
         yield _channels(session.settings, channels)
     yield _orders(session)
-    names = session.settings.sales_channels or tuple(channel.id for channel in channels.values() if channel.open)
+    wanted = session.settings.sales_channels or tuple(channels)
+    # One that does not exist was said to be so; asking for its offers would only make another error of it.
+    names = [each for each in wanted if not channels or (each in channels and channels[each].open)]
     if names:
         yield _offers(session, names[0])
     yield _carriers(session)
@@ -52,7 +54,7 @@ def _refused(error: ConnectorError) -> Check:
     if error.status == 404:
         return Check(name="Token", state="fail", detail=error.message, hint="Check the API address.")
     if isinstance(error, AccessError):
-        return Check(name="Token", state="fail", detail=error.message, hint=f"{error.hint} {_WAYS}".strip())
+        return Check(name="Token", state="fail", detail=error.message, hint=f"{error.hint.rstrip('.')}. {_WAYS}")
     return Check(
         name="Seller", state="fail", detail=error.message, hint="Check the Seller ID, the language and the API address."
     )

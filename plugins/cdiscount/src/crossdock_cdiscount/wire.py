@@ -189,7 +189,7 @@ class Offer(_Shape):
 
 
 class Package(_Shape):
-    state: str = ""
+    state: str | None = None
 
 
 class Remark(_Shape):
@@ -199,12 +199,18 @@ class Remark(_Shape):
 
 class Result(_Shape):
     seller_external_reference: Text = None
-    integration_status: str = ""
+    integration_status: str | None = None
     results: list[Remark] | None = None
 
 
+class ResultSketch(_Shape):
+    """Just enough of a result to name its offer, also when the rest does not fit."""
+
+    seller_external_reference: Text = None
+
+
 class Carrier(_Shape):
-    label: str = ""
+    label: str | None = None
 
 
 ORDER = msgspec.json.Decoder(Order)
@@ -213,6 +219,7 @@ LISTED = msgspec.json.Decoder(Listed)
 OFFER = msgspec.json.Decoder(Offer)
 PACKAGE = msgspec.json.Decoder(Package)
 RESULT = msgspec.json.Decoder(Result)
+RESULT_SKETCH = msgspec.json.Decoder(ResultSketch)
 CARRIERS = msgspec.json.Decoder(list[Carrier])
 COUNT = msgspec.json.Decoder(int)
 
