@@ -5,6 +5,7 @@ OF24 is never used: it resets every field that is not sent (vendor page section 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -25,6 +26,8 @@ from crossdock_mirakl.settings import Settings
 STOCK_COLUMNS = ("offer-sku", "quantity", "warehouse-code", "update-delete")
 _PATHS = {"stock": "offers/stock/imports", "prices": "offers/pricing/imports"}
 _KEPT = timedelta(days=7)
+_PATIENCE = timedelta(hours=6)
+"""An import that has not ended after so long is given up: newer stock of its SKUs waits for it."""
 _UNKNOWN_SKU = re.compile(r"not (be )?found|does not exist|unknown", re.IGNORECASE)
 _ENTRIES = msgspec.json.Decoder(list[Entry])
 
@@ -47,20 +50,22 @@ Spans = dict[str, _Span]
 
 def push_balance(session: Session[Settings], balances: Sequence[Balance]) -> Iterable[Outcome]:
     """One file with all of them; lines of one offer stand together. Stock below zero is sent as zero."""
-    outcomes, good = [], []
+    outcomes: list[Outcome] = []
+    asked: dict[str, Balance] = {}
     for balance in sorted(balances, key=lambda each: each.sku):
         if balance.available != balance.available.to_integral_value():
             message = f"Mirakl sells whole pieces, not {balance.available}."
             outcomes.append(Outcome(key=balance.key, state="rejected", message=message, path="available"))
-        else:
-            good.append(balance)
+        elif balance.key not in asked or balance.available < asked[balance.key].available:
+            # Two SKUs may be mapped to one: the smaller stock is what can surely be sold.
+            asked[balance.key] = balance
+    good = list(asked.values())
     if good:
         lines = [(each.sku, str(max(int(each.available), 0)), each.warehouse or session.settings.warehouse, "")
                  for each in good]  # fmt: skip
         content = _file(session, STOCK_COLUMNS, lines)
         spans = {each.key: _Span(line, line, each.sku) for line, each in enumerate(good, 1)}
-        job = _submitted(session, "stock", content, spans)
-        outcomes += [Outcome(key=each.key, state="submitted", job=job) for each in good]
+        outcomes += _submitted(session, "stock", content, spans)
     return outcomes
 
 
@@ -72,9 +77,15 @@ def _file(session: Session[Settings], columns: Sequence[str], lines: Iterable[Se
     return made.getvalue().encode()
 
 
-def _submitted(session: Session[Settings], kind: str, content: bytes, spans: Spans) -> str:
-    """Send the file and remember which lines belong to which key; answers the job."""
-    made = upload(session, _PATHS[kind], f"{kind}.csv", content, kind)
+def _submitted(session: Session[Settings], kind: str, content: bytes, spans: Spans) -> list[Outcome]:
+    """Send the file and remember which lines belong to which key; answers the outcome of each key.
+
+    A file that is refused is refused for all: one by one they would be files again, of which one a minute is allowed.
+    """
+    try:
+        made = upload(session, _PATHS[kind], f"{kind}.csv", content, kind)
+    except RecordError as error:
+        return [Outcome(key=key, state="rejected", message=f"Mirakl refused the file: {error}") for key in spans]
     now = session.clock.now()
     for old, at in session.memory.items("imports").items():
         if now - datetime.fromisoformat(at) > _KEPT:
@@ -84,7 +95,7 @@ def _submitted(session: Session[Settings], kind: str, content: bytes, spans: Spa
         f"lines {made}", {key: f"{each.first}-{each.last} {each.sku}" for key, each in spans.items()}
     )
     session.memory.put_many("imports", {made: now.isoformat()})
-    return f"{kind}:{made}"
+    return [Outcome(key=key, state="submitted", job=f"{kind}:{made}") for key in spans]
 
 
 # -- prices ------------------------------------------------------------------------------------------
@@ -99,7 +110,10 @@ def push_prices(session: Session[Settings], prices: Sequence[Price]) -> Iterable
     by_sku: dict[str, list[Price]] = {}
     for price in prices:
         by_sku.setdefault(price.sku, []).append(price)
-    offers, under_way = present(session, by_sku), _under_way(session, by_sku)
+    # Asked before and after: an import that ends while the offers are read may be in neither of them.
+    before, offers = _under_way(session, by_sku), present(session, by_sku)
+    under_way = {**before, **_under_way(session, by_sku)}
+    found = platform(session)
     channels = session.settings.channels or tuple(text(each) for each in session.facts.get("channels") or ())
     now = session.clock.now()
     lines: list[tuple[str, ...]] = []
@@ -111,7 +125,7 @@ def push_prices(session: Session[Settings], prices: Sequence[Price]) -> Iterable
             outcomes += [_no_offer(price) for price in given]
             continue
         currency = offer.currency_iso_code or text(session.facts.get("currency"))
-        terms = Terms(platform=platform(session), currency=currency, channels=channels, now=now)
+        terms = Terms(platform=found, currency=currency, channels=channels, now=now)
         good = _checked(given, terms, outcomes)
         try:
             entries = pricing.merged(under_way.get(sku) or pricing.standing(offer, now), [price for _, price in good])
@@ -127,9 +141,10 @@ def push_prices(session: Session[Settings], prices: Sequence[Price]) -> Iterable
         columns = pricing.used_columns(lines)
         named = [pricing.COLUMNS[index] for index in columns]
         content = _file(session, named, [[line[index] for index in columns] for line in lines])
-        job = _submitted(session, "prices", content, spans)
-        _keep_under_way(session, job, sets)
-        outcomes += [Outcome(key=key, state="submitted", job=job) for key in spans]
+        sent = _submitted(session, "prices", content, spans)
+        if sent[0].job:
+            _keep_under_way(session, sent[0].job, sets)
+        outcomes += sent
     return outcomes
 
 
@@ -166,9 +181,13 @@ _SET = msgspec.json.Decoder(_Set)
 
 def _under_way(session: Session[Settings], skus: Iterable[str]) -> dict[str, list[Entry]]:
     """Sets that were sent and are not decided: the offers do not show them yet."""
-    kept = {sku: _SET.decode(value) for sku, value in session.memory.get_many("price sets", skus).items()}
-    now = session.clock.now()
-    return {sku: _ENTRIES.decode(each.entries) for sku, each in kept.items() if now - each.at < DAY}
+    now, found = session.clock.now(), dict[str, list[Entry]]()
+    for sku, value in session.memory.get_many("price sets", skus).items():
+        with contextlib.suppress(msgspec.MsgspecError):  # of another version: the offer itself tells
+            kept = _SET.decode(value)
+            if now - kept.at < DAY:
+                found[sku] = _ENTRIES.decode(kept.entries)
+    return found
 
 
 def _keep_under_way(session: Session[Settings], job: str, sets: Mapping[str, list[Entry]]) -> None:
@@ -178,26 +197,39 @@ def _keep_under_way(session: Session[Settings], job: str, sets: Mapping[str, lis
 
 
 def _settle_under_way(session: Session[Settings], job: str) -> None:
-    kept = session.memory.items("price sets")
-    session.memory.forget("price sets", [sku for sku, value in kept.items() if _SET.decode(value).job == job])
+    settled = []
+    for sku, value in session.memory.items("price sets").items():
+        with contextlib.suppress(msgspec.MsgspecError):
+            if _SET.decode(value).job == job:
+                settled.append(sku)
+    session.memory.forget("price sets", settled)
 
 
 # -- what became of an import ------------------------------------------------------------------------
 
 
 def check_job(session: Session[Settings], job: str) -> Iterable[Outcome] | StillRunning:
-    """The outcome of each key of an import. COMPLETE with an error report is a partial failure, FAILED a whole one."""
+    """The outcome of each key of an import. COMPLETE with an error report is a partial failure, FAILED a whole one.
+
+    Raises `RecordError` when it does not end: what it carries is not sent anew as long as it is waited for.
+    """
     kind, _, made = job.partition(":")
-    found = _status(session, kind, made)
-    if found is None or found.status in ("WAITING", "RUNNING"):
-        return StillRunning(60)
-    if found.status not in ("COMPLETE", "FAILED"):
-        session.log.warning("Mirakl's import %s is in the unknown state %r.", job, found.status)
-        return StillRunning(300)
-    spans = _spans(session, made)
-    if not spans:
+    spans, age = _spans(session, made), _age(session, made)
+    if not spans or age is None:
         raise RecordError(f"It is no longer known what the import {made} carried.", hint="Send it again.")
-    outcomes = _outcomes(session, kind, made, found, spans)
+    found = _status(session, kind, made)
+    if found is None or found.status not in ("COMPLETE", "FAILED"):
+        state = found.status if found else "not listed"
+        if age > _PATIENCE:
+            raise RecordError(
+                f"Mirakl has not worked off the import {made} in {age // timedelta(hours=1)} hours: it is {state}.",
+                hint="Look at it in the operator's back office; then send it again.",
+            )
+        if state not in ("WAITING", "RUNNING", "not listed"):
+            session.log.warning("Mirakl's import %s is in the unknown state %r.", job, state)
+            return StillRunning(300)
+        return StillRunning(60)
+    outcomes = _outcomes(session, kind, made, found, spans, late=age > _PATIENCE)
     if kind == "prices":
         _settle_under_way(session, job)
     return outcomes
@@ -207,15 +239,12 @@ def _status(session: Session[Settings], kind: str, made: str) -> shopwire.Import
     if kind == "stock":
         return get(session, f"{_PATHS[kind]}/{made}/status", "stock_status").decode(shopwire.IMPORT)
     answer = get(session, _PATHS[kind], "prices_status", import_id=made, limit=PAGE)
-    found = next((each for each in answer.decode(shopwire.IMPORTS).data if text(each.import_id) == made), None)
-    if found is None and _is_old(session, made):
-        raise RecordError(f"Mirakl does not know the import {made}.", hint="Send it again.")
-    return found
+    return next((each for each in answer.decode(shopwire.IMPORTS).data if text(each.import_id) == made), None)
 
 
-def _is_old(session: Session[Settings], made: str) -> bool:
+def _age(session: Session[Settings], made: str) -> timedelta | None:
     at = session.memory.get_many("imports", [made]).get(made)
-    return at is not None and session.clock.now() - datetime.fromisoformat(at) > DAY
+    return None if at is None else session.clock.now() - datetime.fromisoformat(at)
 
 
 def _spans(session: Session[Settings], made: str) -> Spans:
@@ -227,11 +256,19 @@ def _spans(session: Session[Settings], made: str) -> Spans:
     return found
 
 
-def _outcomes(session: Session[Settings], kind: str, made: str, found: shopwire.Import, spans: Spans) -> list[Outcome]:
+def _outcomes(
+    session: Session[Settings], kind: str, made: str, found: shopwire.Import, spans: Spans, *, late: bool
+) -> list[Outcome]:
     if found.status == "FAILED":
         message = f"Mirakl could not work off the file: {found.reason_status or 'no reason was given'}."
         return [Outcome(key=key, state="rejected", message=message, external_id=made) for key in spans]
-    errors = _errors(session, kind, made, found, spans)
+    errors = _errors(session, kind, made, found, spans, late=late)
+    owned = {line for each in spans.values() for line in range(each.first, each.last + 1)}
+    stray = next((said for line, said in sorted(errors.items()) if line not in owned), None)
+    if stray is not None:
+        # Whose it is nobody knows, so nothing of the file is confirmed.
+        message = f"Mirakl's report names a line that the file does not have: {stray}"
+        return [Outcome(key=key, state="rejected", message=message, external_id=made) for key in spans]
     return [_outcome(key, span, errors, made) for key, span in spans.items()]
 
 
@@ -239,12 +276,17 @@ def _outcome(key: str, span: _Span, errors: Mapping[int, str], made: str) -> Out
     message = next((errors[line] for line in range(span.first, span.last + 1) if line in errors), None)
     if message is None:
         return Outcome(key=key, state="done", external_id=made)
-    gap = Gap("sku", span.sku) if _UNKNOWN_SKU.search(message) and span.sku in message else None
+    gap = Gap("sku", span.sku) if _UNKNOWN_SKU.search(message) and _names(message, span.sku) else None
     return Outcome(key=key, state="rejected", message=message, external_id=made, gap=gap)
 
 
+def _names(message: str, sku: str) -> bool:
+    """Whether a message names the SKU: as a word of its own, or "1" would be found in every number."""
+    return re.search(rf"(?<![\w.-]){re.escape(sku)}(?![\w-])", message) is not None
+
+
 def _errors(
-    session: Session[Settings], kind: str, made: str, found: shopwire.Import, spans: Spans
+    session: Session[Settings], kind: str, made: str, found: shopwire.Import, spans: Spans, *, late: bool
 ) -> dict[int, str]:  # fmt: skip
     """Messages by line of the file (the first below the header is 1), read from the report in whatever order."""
     if not found.has_error_report and not found.lines_in_error:
@@ -259,7 +301,7 @@ def _errors(
         if parts:
             report[int(parts[1])] = parts[2].strip().strip('"') or "Mirakl gave no reason."
     if len(report) < (found.lines_in_error or 1):
-        kind_of = RecordError if _is_old(session, made) else TransientError
+        kind_of = RecordError if late else TransientError
         raise kind_of(
             f"Mirakl counts {found.lines_in_error or 'some'} lines in error in the import {made}, but its report names "
             f"{len(report)}."
@@ -275,7 +317,7 @@ def _without_header(report: dict[int, str], spans: Spans) -> dict[int, str]:
     by_line = {line: each.sku for each in spans.values() for line in range(each.first, each.last + 1)}
 
     def hits(shift: int) -> int:
-        return sum(bool(by_line.get(line - shift)) and by_line[line - shift] in said for line, said in report.items())
+        return sum(line - shift in by_line and _names(said, by_line[line - shift]) for line, said in report.items())
 
     beyond = any(line > max(by_line) for line in report)
     shift = 1 if beyond or hits(1) > hits(0) else 0

@@ -69,7 +69,7 @@ def to_order(row: wire.Order, start: datetime | None = None, channels: Sequence[
     taxes = _order_taxes(row, lines, charges)
     total_tax = sum([tax.amount for tax in taxes], ZERO)
     total = row.total_price or ZERO
-    if dead:
+    if dead or row.total_price is None:
         total = sum([line.total for line in lines], sum([charge.total for charge in charges], ZERO))
     customer, paid = row.customer, utc(row.customer_debited_date, "customer_debited_date")
     return Order(

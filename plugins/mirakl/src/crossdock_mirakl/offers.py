@@ -27,6 +27,7 @@ _ONE_BY_ONE = 50
 _OVERLAP = timedelta(minutes=5)
 _FRESH = timedelta(minutes=1)
 """A full export that is younger needs no other for what changed since."""
+_CATCH_UP = 2
 _POLLS = 30
 _PASSES = 4
 _FULL = "offers"
@@ -83,7 +84,12 @@ def present(session: Session[Settings], skus: Iterable[str]) -> dict[str, shopwi
             rows = [row for page in _all_listed(session, first) for row in page]
         else:
             kept, since = _full(session)
-            rows = kept if session.clock.now() - since < _FRESH else [*kept, *_exported(session, since)[0]]
+            rows = list(kept)
+            for _ in range(_CATCH_UP):  # an export that was asked for in an earlier run is as old as that
+                if session.clock.now() - since < _FRESH:
+                    break
+                changed, since = _exported(session, since)
+                rows = [*rows, *changed]
     found = {text(row.value.shop_sku): row.value for row in rows if row.value is not None}
     return {sku: offer for sku, offer in found.items() if sku in wanted and not offer.deleted}
 
@@ -163,7 +169,11 @@ def _exported(session: Session[Settings], since: datetime | None) -> tuple[Rows,
     name = since.isoformat() if since else _FULL
     job, at = _job(session, name, since)
     for _ in range(_POLLS):
-        status = get(session, f"offers/export/async/status/{job}", "offers_status").decode(shopwire.EXPORT_STATUS)
+        try:
+            status = get(session, f"offers/export/async/status/{job}", "offers_status").decode(shopwire.EXPORT_STATUS)
+        except RecordError as error:  # it is gone; asked for anew, or it would be missed for half a day
+            session.memory.forget("exports", [name])
+            raise TransientError(f"Mirakl does not tell of its export of offers: {error}.") from error
         if status.status == "COMPLETED":
             files = [_file(session, url) for url in status.urls or ()]
             session.memory.forget("exports", [name])
@@ -194,6 +204,8 @@ def _job(session: Session[Settings], name: str, since: datetime | None) -> tuple
         "offers/export/async", body, params={"shop_id": shop_id(session)},
         budget="offers_changed" if since else "offers_full",
     )  # fmt: skip
+    if answer.date is not None:  # what changed by their clock is asked for by it
+        at = min(at, answer.date)
     job = answer.decode(shopwire.EXPORT_MADE).tracking_id
     session.memory.forget("exports", session.memory.items("exports").keys() - {_FULL})
     session.memory.put_many("exports", {name: f"{job} {at.isoformat()}"})

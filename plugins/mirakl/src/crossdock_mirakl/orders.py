@@ -8,6 +8,7 @@ What is to be shipped and was in no window is fetched by id (ST12), the second n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,7 @@ from crossdock import (
     Page,
     PluginError,
     Query,
+    RecordError,
     Row,
     Session,
     Since,
@@ -80,6 +82,8 @@ def fetch(session: Session[Settings], query: Query) -> Iterator[Page[Order]]:
         for rows in by_ids(session, lost):
             yield page(rows)
         _remember(session, waiting)
+    if walk.uneven is not None:
+        raise walk.uneven
 
 
 def by_ids(session: Session[Settings], keys: Iterable[str]) -> Iterator[Rows]:
@@ -143,27 +147,38 @@ def _floor(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
+class _Uneven(TransientError):
+    """A window lists fewer orders than it counts."""
+
+
 class _Walk:
-    """One run over the windows since a bookmark. `shipping` names the orders that were seen ready for shipping."""
+    """One run over the windows since a bookmark.
+
+    `shipping` names the orders that were seen ready for shipping, `uneven` is the first window that did not add up: the
+    later ones are read all the same, because new orders are in them, but no bookmark passes it.
+    """
 
     def __init__(self, session: Session[Settings], query: Since, start: datetime | None) -> None:
         self._session = session
         now = _floor(session.clock.now()) + _SECOND  # what changed in this second is meant, too
         self._end = min(now, _floor(query.until)) if query.until else now
         self._bounded = query.until is not None
-        self._lo = self._restore(query.cursor, start)
+        self._lo = self._restore(query.cursor, start, self._end)
+        self._compared = False
+        self.uneven: _Uneven | None = None
         self._budget = "orders"  # the first request of a run is the one whose frequency is limited
         self.shipping: set[str] = set()
 
     @staticmethod
-    def _restore(cursor: str | None, start: datetime | None) -> datetime | None:
+    def _restore(cursor: str | None, start: datetime | None, end: datetime) -> datetime | None:
         if not cursor:
             return _floor(start) if start else None
         try:
             until = _CURSOR.decode(cursor).until
         except msgspec.MsgspecError as error:
             raise PluginError(f"The bookmark is not one of Mirakl's: {error}.", hint="Sync with --full.") from error
-        lo = until - OVERLAP
+        # A bookmark of a clock that was ahead must not silence the runs until that time has come.
+        lo = min(until, end) - OVERLAP
         # An order placed before the start is left out anyway, and was last changed after it was placed.
         return max(lo, _floor(start)) if start else lo
 
@@ -183,24 +198,31 @@ class _Walk:
                     share = (hi - lo) * SPLIT / (2 * first.total)
                     span = max(timedelta(seconds=int(share.total_seconds())), SHORTEST)
                     continue
-            for rows in self._window(_Window(lo, hi), first):
-                yield rows, None
-            # The vendor's clock may be behind ours: what it dates before `hi` may still be to come.
-            safe = min(hi, _floor(first.date)) if first.date else hi
-            yield [], msgspec.json.encode(Cursor(max(safe, lo) if lo else safe)).decode()
+            try:
+                for rows in self._window(_Window(lo, hi), first):
+                    yield rows, None
+            except _Uneven as error:
+                self.uneven = self.uneven or error
+            if self.uneven is None:
+                # The vendor's clock may be behind ours: what it dates before `hi` may still be to come.
+                safe = min(hi, _floor(first.date)) if first.date else hi
+                yield [], msgspec.json.encode(Cursor(safe)).decode()
             lo, span = hi, span * 2 if span else None
 
     def _is_behind(self, date: datetime | None) -> bool:
-        """Whether our clock is behind the vendor's: then the end moves to theirs, or the newest orders came late."""
-        if self._bounded or date is None or date - self._end < _SKEW:
+        """Whether our clock is behind the vendor's: then the end moves to theirs, or the newest orders came late.
+
+        Asked once a run: an operator that answers slowly is ahead of the end each time, and no end would ever do.
+        """
+        if self._bounded or self._compared or date is None or date - self._end < _SKEW:
             return False
-        self._end = _floor(date) + _SECOND
+        self._end, self._compared = _floor(date) + _SECOND, True
         return True
 
     def _oldest(self, rows: Rows) -> datetime:
         """No update is older than the creation of the first order: the list is sorted by creation."""
-        for row in rows:
-            placed = utc(row.value.created_date, "created_date") if row.value else None
+        with contextlib.suppress(RecordError):
+            placed = utc(rows[0].value.created_date, "created_date") if rows and rows[0].value else None
             if placed:
                 return _floor(placed) - _SECOND
         return self._end - timedelta(days=3650)
@@ -235,7 +257,7 @@ class _Walk:
                     yield fresh
             if total is None or len(seen) >= total:
                 return
-        raise TransientError(
+        raise _Uneven(
             f"Mirakl counts {total} orders that changed until {_stamp(window.hi)}, but lists {len(seen)}; "
             "the next run reads them again."
         )

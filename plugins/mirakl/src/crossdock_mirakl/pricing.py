@@ -99,6 +99,11 @@ def standing(offer: shopwire.Offer, now: datetime) -> list[Entry]:
 def check(price: Price, terms: Terms) -> Price:
     """The price in the operator's tax mode; raises `RecordError` for what Mirakl cannot hold."""
     platform = terms.platform
+    if not platform.known:
+        raise RecordError(
+            "Mirakl did not tell whether the operator's prices hold tax, so a price may be wrong by it.",
+            path="includes_tax", hint="Use the API key of a user who may read the configuration, and verify again.",
+        )  # fmt: skip
     if price.customer:
         raise RecordError("Prices of single customers are not sent to a marketplace.", path="customer")
     if terms.currency and price.currency and price.currency != terms.currency:

@@ -88,14 +88,15 @@ def budgets(partner: bool = True) -> tuple[Budget, ...]:
     """The vendor's call frequencies (vendor page section 3), one budget an operation.
 
     A frequency limits how often a list is *begun*; its further pages, and orders read by id around a write, go by
-    ``reads``, for which the vendor states no figure.
+    ``reads``, for which the vendor states no figure. The carriers are kept for a day once they were read (`api.daily`);
+    their budget is for attempts, or one that failed would hold up all shipments until the next day.
     """
     return (
         Budget(name="orders", calls=1, per=_MINUTE * (15 if partner else 1)),  # OR11
         Budget(name="to_ship", calls=1, per=_MINUTE * 5),  # ST12
         Budget(name="references", calls=1, per=_MINUTE),  # OR04
         Budget(name="account", calls=1, per=_DAY),  # A01
-        Budget(name="carriers", calls=1, per=_DAY),  # SH21
+        Budget(name="carriers", calls=1, per=_MINUTE * 15),  # SH21
         Budget(name="stock", calls=1, per=_MINUTE),  # STO01
         Budget(name="stock_status", calls=4, per=_MINUTE),  # STO02
         Budget(name="stock_report", calls=1, per=_MINUTE),  # STO03

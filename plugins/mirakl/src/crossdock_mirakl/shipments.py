@@ -8,6 +8,7 @@ that after a failure only what is missing is sent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -17,12 +18,12 @@ import attrs
 from crossdock import Order, OutcomeUnknownError, Parcel, Receipt, RecordError, Session, Shipment
 from crossdock.mapping import text
 from crossdock_mirakl import wire
-from crossdock_mirakl.api import PAGE, Platform, create, existing_order, get, platform
+from crossdock_mirakl.api import DAY, PAGE, Platform, create, existing_order, get, platform, read_order
 from crossdock_mirakl.carriers import Chosen, choose
 from crossdock_mirakl.deciding import receipt
 from crossdock_mirakl.mapping import GONE, ZERO
 from crossdock_mirakl.settings import Settings
-from crossdock_mirakl.whole import check_state, ship_whole
+from crossdock_mirakl.whole import check_state, held_by_others, ship_whole
 
 Quantities = dict[str, Decimal]
 _WHOLE = "whole orders"
@@ -43,12 +44,11 @@ def push(session: Session[Settings], shipment: Shipment, order: Order, key: str)
     The order is read again only when Mirakl refuses something, because OR11 may be asked rarely.
     """
     _check(order)
-    asked = _asked(shipment, order)
     found = platform(session)
     if _whole_only(session, found):
-        return ship_whole(session, found, shipment, order, asked)
+        return _whole(session, found, shipment, order)
     there = _existing(session, order.key)
-    parts = _parts(shipment, asked, key)
+    parts = _parts(shipment, _asked(shipment, order, _of_others(shipment, key, there)), key)
     missing = [part for part in parts if _found(part, there) is None]
     done = [same for part in parts if (same := _found(part, there)) is not None]
     _check_open(order, missing, there)
@@ -59,9 +59,11 @@ def push(session: Session[Settings], shipment: Shipment, order: Order, key: str)
         except RecordError as error:
             if error.status == 404 and not done:
                 # The feature is off although the configuration did not say so (vendor page section 7).
-                session.memory.put_many("operator", {_WHOLE: "yes"})
-                return ship_whole(session, found, shipment, order, asked)
-            row = existing_order(session, order.key)
+                session.memory.put_many("operator", {_WHOLE: session.clock.now().isoformat()})
+                return _whole(session, found, shipment, order)
+            row = read_order(session, order.key)
+            if row is None:
+                raise
             check_state(row, error)
             return receipt(row, _too_late(missing))
     return _receipt(order, done, _note(parts, shipment))
@@ -75,7 +77,16 @@ def _receipt(order: Order, done: Sequence[wire.Shipment], note: str = "") -> Rec
 
 
 def _whole_only(session: Session[Settings], found: Platform) -> bool:
-    return found.multi_shipment is False or bool(session.memory.get_many("operator", [_WHOLE]))
+    """Whether the operator takes no parts: by its configuration, or as was found within the last day."""
+    if found.multi_shipment is False:
+        return True
+    since = session.memory.get_many("operator", [_WHOLE]).get(_WHOLE)
+    return since is not None and session.clock.now() - datetime.fromisoformat(since) < DAY
+
+
+def _whole(session: Session[Settings], found: Platform, shipment: Shipment, order: Order) -> Receipt:
+    asked = _asked(shipment, order, held_by_others(session, shipment, order))
+    return ship_whole(session, found, shipment, order, asked)
 
 
 def _too_late(missing: Sequence[_Part]) -> str:
@@ -89,7 +100,7 @@ def find(session: Session[Settings], shipment: Shipment, order: Order, key: str)
         row = existing_order(session, order.key)
         return [receipt(row)] if row.order_state in GONE else []
     there = _existing(session, order.key)
-    parts = _parts(shipment, _asked(shipment, order), key)
+    parts = _parts(shipment, _asked(shipment, order, _of_others(shipment, key, there)), key)
     done = [same for part in parts if (same := _found(part, there)) is not None]
     return [_receipt(order, done)] if parts and len(done) == len(parts) else []
 
@@ -106,22 +117,28 @@ def _check(order: Order) -> None:
 # -- what is shipped ---------------------------------------------------------------------------------
 
 
-def _asked(shipment: Shipment, order: Order) -> Quantities:
-    """Quantities by Mirakl's line: by the line's key, else dealt out among the lines of the SKU. No lines: all."""
+def _asked(shipment: Shipment, order: Order, others: Quantities) -> Quantities:
+    """Quantities by Mirakl's line: by the line's key, else dealt out among the lines of the SKU. No lines: all.
+
+    Of several lines of a SKU those come first that `others` (shipments of the same order) left open.
+    """
     if not shipment.lines:
         return {line.key: line.quantity for line in order.lines}
     room = {line.key: line.quantity for line in order.lines}
+    free = {line: max(quantity - others.get(line, ZERO), ZERO) for line, quantity in room.items()}
     found: Quantities = {}
     for index, part in enumerate(shipment.lines):
         left = part.quantity
         if left != left.to_integral_value():
             raise RecordError(f"Mirakl ships whole pieces, not {left}.", path=f"lines[{index}].quantity")
         named = [line.key for line in order.lines if line.key == part.order_line]
-        for line in named or [line.key for line in order.lines if part.sku and line.sku == part.sku]:
-            taken = min(left, room[line])
+        lines = named or [line.key for line in order.lines if part.sku and line.sku == part.sku]
+        for line, limit in [*((line, free) for line in lines), *((line, room) for line in lines)]:
+            taken = min(left, limit[line], room[line])
             if taken > 0:
                 found[line] = found.get(line, ZERO) + taken
                 room[line] -= taken
+                free[line] -= taken
                 left -= taken
         if left > 0:
             raise RecordError(
@@ -181,23 +198,44 @@ def _existing(session: Session[Settings], order: str) -> list[wire.Shipment]:
 
 
 def _found(part: _Part, there: Sequence[wire.Shipment]) -> wire.Shipment | None:
-    """The shipment with this parcel and our reference; one with this parcel and these lines was made by hand."""
+    """The shipment with this parcel, these lines and our reference; without the reference it was made by hand.
+
+    The reference alone does not do: systems give the number of a consignment to more than one shipment.
+    """
     for each in there:
         number = text(each.tracking.tracking_number) if each.tracking else ""
-        lines = {text(line.order_line_id): line.quantity for line in each.shipment_lines or ()}
-        ours = part.reference in {line.package_reference for line in each.shipment_lines or ()}
-        if number == part.parcel.number and (ours or (number and lines == part.lines)):
+        if number != part.parcel.number or _quantities([each]) != part.lines:
+            continue
+        if number or part.reference in {line.package_reference for line in each.shipment_lines or ()}:
             return each
     return None
 
 
-def _check_open(order: Order, missing: Sequence[_Part], there: Sequence[wire.Shipment]) -> None:
-    """Mirakl names only the order when a line is shipped twice, so we look first."""
-    shipped: Quantities = {}
+def _quantities(there: Sequence[wire.Shipment]) -> Quantities:
+    found: Quantities = {}
     for each in there:
         for line in each.shipment_lines or ():
             name = text(line.order_line_id)
-            shipped[name] = shipped.get(name, ZERO) + (line.quantity or ZERO)
+            found[name] = found.get(name, ZERO) + (line.quantity or ZERO)
+    return found
+
+
+def _of_others(shipment: Shipment, key: str, there: Sequence[wire.Shipment]) -> Quantities:
+    """What other shipments than this one hold already."""
+    mark = shipment.number or key
+    numbers = {parcel.number for parcel in _parcels(shipment)}
+
+    def ours(each: wire.Shipment) -> bool:
+        number = text(each.tracking.tracking_number) if each.tracking else ""
+        references = {line.package_reference or "" for line in each.shipment_lines or ()}
+        return number in numbers and any(one == mark or one.startswith(f"{mark} + ") for one in references)
+
+    return _quantities([each for each in there if not ours(each)])
+
+
+def _check_open(order: Order, missing: Sequence[_Part], there: Sequence[wire.Shipment]) -> None:
+    """Mirakl names only the order when a line is shipped twice, so we look first."""
+    shipped = _quantities(there)
     ordered = {line.key: line.quantity for line in order.lines}
     for part in missing:
         for name, quantity in part.lines.items():
@@ -207,7 +245,8 @@ def _check_open(order: Order, missing: Sequence[_Part], there: Sequence[wire.Shi
                     f"Line {name} of the order {order.key} would be shipped {shipped[name]} times, "
                     f"but {ordered.get(name, ZERO)} are ordered.",
                     key=order.key, path="lines",
-                    hint="It was reported by hand or by another system; discard this shipment if so.",
+                    hint="It was reported before, by hand or with another parcel number: correct the number in the "
+                    "operator's back office if need be, and discard this shipment.",
                 )  # fmt: skip
 
 
@@ -222,7 +261,7 @@ def _create(
     made = answer.decode(wire.SHIPMENTS_MADE)
     if made.shipment_errors:
         said = " ".join(each.message or "without a message" for each in made.shipment_errors)
-        raise RecordError(f"Mirakl refused the shipment of the order {order.key}: {said}", key=order.key)
+        raise RecordError(f"Mirakl refused the shipment of the order {order.key}: {said}", key=order.key, refused=True)
     if not made.shipment_success:
         raise OutcomeUnknownError(f"{answer.url} answered neither a shipment nor an error.")
     return made.shipment_success[0]

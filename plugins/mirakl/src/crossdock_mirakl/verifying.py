@@ -46,7 +46,7 @@ def _said(answer: Answer) -> str:
     except ConnectorError:
         return f"It answered {answer.status} with something that is no JSON."
     said = value.get("message") if isinstance(value, dict) else None
-    return f"{answer.status}: {said}" if said else f"It answered {answer.status}."
+    return f"{answer.status}: {answer.mask(str(said))}" if said else f"It answered {answer.status}."
 
 
 def _host(session: Session[Settings]) -> Check:

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from crossdock import Order, Receipt, RecordError, Session, Shipment
+from crossdock.mapping import text
 from crossdock_mirakl import wire
 from crossdock_mirakl.api import Platform, existing_order, put
 from crossdock_mirakl.carriers import choose
@@ -50,23 +51,27 @@ def ship_whole(
         row = existing_order(session, order.key)
         check_state(row, error)
         session.memory.forget("parts", [order.key])
-        return receipt(row, "" if row.shipping_tracking in every else _unsent(every))
+        return receipt(row, "" if text(row.shipping_tracking) in every else _unsent(every))
     session.memory.forget("parts", [order.key])
     note = _unsent([number for number in every if number not in chosen])
     return Receipt(external_id=order.key, number=order.number, status="SHIPPED", note=note)
 
 
 def check_state(row: wire.Order, error: RecordError) -> None:
-    """After a refusal: nothing when the order was shipped before, else the reason in a sentence, raised."""
+    """After a refusal: nothing when the order was shipped before, else the reason in a sentence, raised.
+
+    It is a refusal like `error`: or the engine would take the 201 for an acceptance, and ask and send for ever.
+    """
     if row.order_state in GONE:
         return
     if row.order_state in DEAD:
         raise RecordError(f"The order {row.order_id} is {row.order_state}; Mirakl takes no shipment for it.",
-                          key=row.order_id, hint="Get the goods back, or ask the operator.")  # fmt: skip
+                          key=row.order_id, hint="Get the goods back, or ask the operator.",
+                          refused=error.refused)  # fmt: skip
     if row.order_state != "SHIPPING":
         raise RecordError(
             f"The order {row.order_id} is {row.order_state}; Mirakl takes shipments from SHIPPING on.",
-            key=row.order_id, hint="Wait until the order is accepted and paid, then try again.",
+            key=row.order_id, hint="Wait until the order is accepted and paid, then try again.", refused=error.refused,
         )  # fmt: skip
     raise error
 
@@ -76,7 +81,7 @@ def _held(session: Session[Settings], order: Order, numbers: list[str]) -> Recei
     row = existing_order(session, order.key)
     if row.order_state in GONE:
         session.memory.forget("parts", [order.key])
-        return receipt(row, "" if row.shipping_tracking in numbers else _unsent(numbers))
+        return receipt(row, "" if text(row.shipping_tracking) in numbers else _unsent(numbers))
     raise RecordError(
         f"This operator takes whole orders only, and this shipment is a part of the order {order.key}: "
         "it is held until the rest is shipped.",
@@ -94,9 +99,25 @@ def _unsent(numbers: list[str]) -> str:
     return f"Mirakl takes one number an order here; not sent: {', '.join(numbers)}." if numbers else ""
 
 
-def _remember(session: Session[Settings], order: str, key: str, part: _Held) -> dict[str, _Held]:
+def held_by_others(session: Session[Settings], shipment: Shipment, order: Order) -> dict[str, Decimal]:
+    """What other shipments of the order hold, by line."""
+    found: dict[str, Decimal] = {}
+    for key, part in _parts(session, order.key).items():
+        for line, quantity in part.lines.items() if key != shipment.key else ():
+            found[line] = found.get(line, ZERO) + quantity
+    return found
+
+
+def _parts(session: Session[Settings], order: str) -> dict[str, _Held]:
     kept = session.memory.get_many("parts", [order]).get(order)
-    parts = _PARTS.decode(kept) if kept else {}
+    try:
+        return _PARTS.decode(kept) if kept else {}
+    except msgspec.MsgspecError:  # of another version: the parts come again when they are replayed
+        return {}
+
+
+def _remember(session: Session[Settings], order: str, key: str, part: _Held) -> dict[str, _Held]:
+    parts = _parts(session, order)
     parts[key] = part
     session.memory.put_many("parts", {order: msgspec.json.encode(parts).decode()})
     return parts
