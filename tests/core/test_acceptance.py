@@ -160,6 +160,31 @@ def test_goods_that_the_stock_does_not_know_are_left_to_a_person(world, flow, sk
     assert (world.shop.decisions, message(world, flow)) == ([], f"Not enough can be sold: {words}.")
 
 
+def test_what_was_left_to_a_person_is_accepted_when_there_is_enough(world, flow):
+    count(world, A=1)
+    waiting(world.shop, "1", 2)
+    world.deliver(flow)
+
+    world.push(flow)
+    before = list(world.shop.decisions)
+    count(world, A=5)
+    world.push(flow)
+
+    assert (before, world.shop.decisions, world.states(flow)) == ([], [("1", True)], {"1": "done"})
+
+
+def test_of_several_that_were_left_the_oldest_gets_what_arrives(world, flow):
+    count(world, A=0)
+    for key in ("1", "2", "3"):
+        waiting(world.shop, key)
+    world.deliver(flow)
+
+    count(world, A=2)
+    world.push(flow)
+
+    assert (world.shop.decisions, world.states(flow)["3"]) == ([("1", True), ("2", True)], "awaiting")
+
+
 def test_a_person_accepts_despite_the_shortage(world, flow):
     count(world, A=1)
     waiting(world.shop, "1", 2)
@@ -281,12 +306,11 @@ def test_an_accepted_order_is_counted_until_the_stock_shows_it(world, flow, orde
     waiting(world.shop, "2")
     world.deliver(flow)
     assert world.states(flow)["2"] == "awaiting"
-    waiting(world.shop, "3")
 
     count(world, A=1)  # another one has come, and the first has left
     world.deliver(flow)
 
-    assert world.states(flow)["3"] == "done"
+    assert world.states(flow)["2"] == "done"
 
 
 def test_it_counts_in_what_is_published_before_and_after(world, flow):

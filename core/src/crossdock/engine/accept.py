@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from crossdock.engine.bench import Bench
 from crossdock.engine.stock import added_up, lock_stock, republish, taken
+from crossdock.engine.translate import Tables, translate
+from crossdock.errors import ConnectorError
 from crossdock.records import ZERO, Order
 from crossdock.session import Decision
 from crossdock.store.config import FlowRow
@@ -32,6 +36,21 @@ def decide(bench: Bench, flow: FlowRow, order: Order, *, approved: bool) -> tupl
     if flow.options.on_shortage == "refuse":
         return Decision(accept=False, reason="out of stock"), reason
     return None, reason
+
+
+def look_again(bench: Bench, flow: FlowRow, tables: Tables) -> int:
+    """Orders that were left to a person for want of stock, and for which there is enough by now, are decided again."""
+    enough = []
+    for effect in bench.store.effects.find(flow=flow.name, states=("awaiting",), limit=1000):
+        stored = bench.store.records.get(effect.source, effect.stream, effect.key)
+        with contextlib.suppress(ConnectorError):
+            order = translate(bench, flow, tables, stored.record) if stored else None
+            if order is not None and not shortage(bench, flow, order):
+                enough.append(effect.id)
+    with bench.store.transaction():
+        return bench.store.effects.set_state(
+            enough, "ready", bench.clock.now(), when=("awaiting",), message="There is enough stock by now."
+        )
 
 
 def shortage(bench: Bench, flow: FlowRow, order: Order) -> list[str]:

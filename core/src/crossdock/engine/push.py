@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from crossdock.engine.accept import decide
+from crossdock.engine.accept import decide, look_again
 from crossdock.engine.approval import why_it_waits
 from crossdock.engine.batch import AGAIN, Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
@@ -134,6 +134,8 @@ class _Push(Batches):
         self._held_until = None
         self._restored = self.bench.store.journal.restored()
         self._ask_jobs()
+        if self.flow.stream == "acceptance":
+            look_again(self.bench, self.flow, self.tables)
         info = self.opened.connector.info
         # More threads than slots: while one keeps what came back, another one sends.
         with ThreadPoolExecutor(info.push_concurrency * 2, thread_name_prefix=f"push-{self.flow.name}") as pool:
