@@ -74,7 +74,7 @@ def test_tiers_that_cannot_be_right_are_refused(cells: dict[str, str]) -> None:
         list(tiers(line(**cells)))
 
 
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=6, unique=True), st.integers(0, 10**6))
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=6, unique=True), st.integers(1, 10**6))
 def test_money_of_a_tier_is_exact(quantities: list[int], cents: int) -> None:
     cells: dict[str, str] = {}
     for number, quantity in enumerate(sorted(quantities), 1):

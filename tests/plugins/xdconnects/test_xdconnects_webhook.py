@@ -274,6 +274,7 @@ def test_an_order_that_is_finished_comes_only_when_it_changed(session: Session[S
     number = send(session)
     hook(session, {"orderNumber": number, "reference": KEY, "status": "Delivered"})
     session.clock.sleep(60)
+    session.clock.sleep(2 * 3600)
     (page,) = plugin.fetch_orders(session, Since())
     session.clock.sleep(60)
     assert [each.records for each in plugin.fetch_orders(session, Since(page.cursor))] == [()]

@@ -177,13 +177,15 @@ class Everything(Stage):
         """Read a stream some time later."""
         # The vendors allow some of these rarely; in the demo the time passes quickly.
         self.app.clock.sleep(20 * 60)
-        try:
-            self.sync(connection, stream, report)
-        except TransientError as error:
-            wait = error.wait.total_seconds() if error.wait else 60.0
-            self.say(f"   {connection} asks to wait: {error}")
-            self.app.clock.sleep(wait)
-            self.sync(connection, stream, report)
+        for _ in range(3):
+            try:
+                self.sync(connection, stream, report)
+            except TransientError as error:
+                self.say(f"   {connection} asks to wait: {error}")
+                self.app.clock.sleep(error.wait.total_seconds() if error.wait else 60.0)
+            else:
+                return
+        self.sync(connection, stream, report)
 
     def approve_all(self) -> list[int]:
         """A person looks at what waits for approval and says yes; answers the effects."""

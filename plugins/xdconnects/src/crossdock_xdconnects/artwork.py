@@ -28,7 +28,7 @@ def _problem(session: Session[Settings], address: str) -> str:
     if not address:
         return "A print has no artwork address."
     parts = urlsplit(address)
-    shown = f"{parts.netloc}{parts.path}"
+    shown = f"{parts.hostname or ''}{parts.path}"
     if not is_safe_address(address):
         return f"The artwork {shown} must have a public address that starts with https://."
     name = parts.path.rpartition("/")[2]

@@ -60,11 +60,20 @@ def balances(session: Session[Settings], query: Query) -> Iterator[Page[Balance]
     loaded = _load(session, query, "stock_feed", "all_data_feed")
     table = loaded.table
 
+    gone = {code.casefold(): _nothing_of(code) for code in loaded.gone}
+
     def rows(item: str) -> Iterable[Row[Any]]:
+        if item in gone:
+            return [Row(b"{}", gone[item])]
         return [Row(table.document(row), row) for row in table.of_item(item)[:1]]
 
-    return _pages(session, query, loaded, _items(loaded), rows, lambda row: to_balance(row, loaded.as_of),
+    return _pages(session, query, loaded, (*_items(loaded), *gone), rows, lambda row: to_balance(row, loaded.as_of),
                   lambda row: row.text("ItemCode"))  # fmt: skip
+
+
+def _nothing_of(code: str) -> Line:
+    """What the stock feed means by leaving an item out that it had before."""
+    return Line({"itemcode": 0, "currentstock": 1}, (code, "0"))
 
 
 def _load(session: Session[Settings], query: Query, *names: str) -> feeds.Loaded:
@@ -86,7 +95,7 @@ def _pages(
         yield session.page([row for key in wanted for row in rows(key)], to_record, identify=identify,
                            read_at=loaded.as_of)  # fmt: skip
         return
-    made = loaded.as_of.isoformat()
+    made = f"{loaded.as_of.isoformat()} {loaded.link}"
     if query.cursor == made:
         yield Page((), made, seen=0, read_at=loaded.as_of)
         return

@@ -70,7 +70,9 @@ def of_item(line: OrderLine, product: Line | None, price: Line, country: str, *,
     """Whether the item is sold, there, and in this quantity."""
     if line.quantity <= 0 or line.quantity != line.quantity.to_integral_value():
         yield f"the quantity {line.quantity} is no whole number of pieces."
-    if product is not None:
+    if product is None:
+        yield "the products feed does not know it, so it is not known whether it is sold, and where to."
+    else:
         lifecycle = product.text("ProductLifeCycle")
         if lifecycle.lower() not in _SOLD:
             yield f"XD calls it {lifecycle}, so it is not sold any more."

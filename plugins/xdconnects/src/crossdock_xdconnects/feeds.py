@@ -9,35 +9,45 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from urllib.parse import urlsplit
 
 import attrs
+import msgspec
 
 from crossdock import AccessError, RecordError, Session, StoredFile, TransientError, UnsupportedError
 from crossdock.mapping import utc
 from crossdock_xdconnects.settings import FEEDS, RARELY, Feed, Settings, link
-from crossdock_xdconnects.tables import NoFeedError, Table, read
+from crossdock_xdconnects.tables import ZONE, NoFeedError, Table, WebPageError, plain, read
 
 READ_TIMEOUT = 90.0
 OLD = timedelta(hours=48)
 """A feed that XD has not renewed for so long is stale."""
 
+_TOO_OFTEN = "XD answers so when it is asked more than once in five minutes, by whatever program of the account."
+_BROKEN = "It is asked for again after five minutes. If it stays so, write to onlineclients@xdconnects.com."
 _ENDINGS = ("json", "xml", "txt")
+_HOUR = timedelta(hours=1)
+_STOCK = ("stock_feed", "all_data_feed")
 
 
 @attrs.frozen(eq=False)
 class Loaded:
-    """A feed as it is known: its table, and when its file was got."""
+    """A feed as it is known: its table, and when its file was got.
+
+    `gone` are items of the stock that were in it once and are no more. `link` stands for the link it came by.
+    """
 
     feed: Feed
     table: Table
     kept_at: datetime
+    link: str
+    gone: tuple[str, ...] = ()
 
     @property
     def as_of(self) -> datetime:
-        """The moment that the feed shows: XD's time of making it, else when it was got."""
-        return self.table.created or self.kept_at
+        """The moment that the feed shows: XD's time of making it, else (or if that is to come) when it was got."""
+        return min(self.table.created or self.kept_at, self.kept_at)
 
     def is_old(self, now: datetime) -> bool:
         """Whether XD has not renewed it for 48 hours."""
@@ -76,19 +86,36 @@ def known(session: Session[Settings], name: str) -> Loaded:
     try:
         return _feed(session, name, max(FEEDS[name].renewed, RARELY))
     except TransientError:
-        kept = _kept(session, name)
-        if kept is None:
+        found = last_good(session, name)
+        if found is None:
             raise
-        return _parsed(session, name, kept)
+        return found
+
+
+def last_good(session: Session[Settings], name: str) -> Loaded | None:
+    """The feed as it was last got by its present link, however old; `None` when it never was."""
+    kept = _kept(session, name)
+    return _parsed(session, name, kept) if kept else None
 
 
 def _feed(session: Session[Settings], name: str, patience: timedelta) -> Loaded:
     kept_at = session.files.kept_at(name)
     if kept_at is not None and session.clock.now() - kept_at < patience:
         kept = _kept(session, name)
-        if kept is not None:
-            return _parsed(session, name, kept)
+        found = _parsed(session, name, kept) if kept else None
+        if kept and found and _is_of_today(FEEDS[name], kept, session.clock.now()):
+            return found
     return _fetched(session, name)
+
+
+def _is_of_today(feed: Feed, kept: StoredFile, now: datetime) -> bool:
+    """Whether a daily feed is no older than XD's last renewal, or was asked for within the hour."""
+    if feed.hour is None or now - kept.kept_at < _HOUR:
+        return True
+    here = now.astimezone(ZONE)
+    due = datetime.combine(here.date(), time(feed.hour), ZONE)
+    due = due if due <= here else due - timedelta(days=1)
+    return (utc(kept.facts.get("created", ""), "created") or kept.kept_at) >= due
 
 
 def _kept(session: Session[Settings], name: str) -> StoredFile | None:
@@ -97,12 +124,22 @@ def _kept(session: Session[Settings], name: str) -> StoredFile | None:
     return kept if kept and kept.facts.get("link") == _digest(session, name) else None
 
 
-def _parsed(session: Session[Settings], name: str, kept: StoredFile) -> Loaded:
+def _parsed(session: Session[Settings], name: str, kept: StoredFile) -> Loaded | None:
+    """What a kept file holds; `None` when it was kept by a version that was content with less."""
     version = f"{kept.kept_at.isoformat()} {kept.facts.get('link')}"
     tables = _PARSED.setdefault(session, {})
     if name not in tables or tables[name][0] != version:
-        tables[name] = version, Loaded(FEEDS[name], read(kept.content), kept.kept_at)
+        try:
+            table = read(kept.content)
+            _has_columns(table, FEEDS[name])
+        except NoFeedError:
+            return None
+        tables[name] = version, Loaded(FEEDS[name], table, kept.kept_at, kept.facts.get("link", ""), _gone(kept))
     return tables[name][1]
+
+
+def _gone(kept: StoredFile) -> tuple[str, ...]:
+    return msgspec.json.decode(kept.facts.get("gone", "[]"), type=tuple[str, ...])
 
 
 def _fetched(session: Session[Settings], name: str) -> Loaded:
@@ -117,14 +154,27 @@ def _fetched(session: Session[Settings], name: str) -> Loaded:
     except TransientError as error:
         error.message = f"The {feed.title} could not be read: {error.message}"
         raise
-    table = _checked(session, feed, answer.content, address)
+    before = _kept(session, name)
+    table = _checked(session, feed, answer.content, address, before)
     facts = {"link": _digest(session, name), "rows": str(len(table.rows))}
     if table.created:
         facts["created"] = table.created.isoformat()
+    gone = _vanished(session, name, table, before)
+    if gone:
+        facts["gone"] = msgspec.json.encode(gone).decode()
     kept = session.files.put(name, answer.content, facts)
-    loaded = Loaded(feed, table, kept.kept_at)
+    loaded = Loaded(feed, table, kept.kept_at, facts["link"], gone)
     _PARSED.setdefault(session, {})[name] = f"{kept.kept_at.isoformat()} {facts['link']}", loaded
     return loaded
+
+
+def _vanished(session: Session[Settings], name: str, table: Table, before: StoredFile | None) -> tuple[str, ...]:
+    """Items whose stock was told before and is not any more: there is nothing of them to sell."""
+    if before is None or name not in _STOCK:
+        return ()
+    last = _parsed(session, name, before)
+    known = (*(row.text("ItemCode") for row in (last.table.rows if last else ())), *_gone(before))
+    return tuple(dict.fromkeys(code for code in known if code and not table.of_item(code)))
 
 
 def _refused_link(feed: Feed, status: int | None) -> AccessError:
@@ -134,20 +184,20 @@ def _refused_link(feed: Feed, status: int | None) -> AccessError:
     )  # fmt: skip
 
 
-def _checked(session: Session[Settings], feed: Feed, content: bytes, address: str) -> Table:
+def _checked(session: Session[Settings], feed: Feed, content: bytes, address: str, before: StoredFile | None) -> Table:
     """The table of what came, refused when it cannot be the whole feed of this account."""
     ending = urlsplit(address).path.rpartition(".")[2].lower()
     try:
         table = read(content, ending if ending in _ENDINGS else "")
-        before = _kept(session, feed.name)
+        _has_columns(table, feed)
         if before and session.clock.now() - before.kept_at < OLD:
             _shrunk(table, int(before.facts.get("rows", "0")))
-            _went_back(table, before.facts.get("created", ""))
+            _went_back(table, before)
         table.created  # noqa: B018  raises when it is no time
     except NoFeedError as error:
         raise TransientError(
-            f"What XD sent as the {feed.title} is not used: {error}. The last good file stays.", wait=RARELY,
-            hint="XD answers so when it is asked more than once in five minutes, by whatever program of the account.",
+            f"What XD sent as the {feed.title} is not used: {error}. The last good file stays.",
+            hint=_TOO_OFTEN if isinstance(error, WebPageError) else _BROKEN,
         ) from error  # fmt: skip
     if table.currency and table.currency != session.settings.currency:
         raise AccessError(
@@ -157,14 +207,23 @@ def _checked(session: Session[Settings], feed: Feed, content: bytes, address: st
     return table
 
 
+def _has_columns(table: Table, feed: Feed) -> None:
+    there = {plain(column) for column in table.columns}
+    missing = [column for column in feed.columns if plain(column) not in there]
+    if missing:
+        raise NoFeedError(f"it has no column {' and no '.join(missing)}, so it is an error message or another feed")
+
+
 def _shrunk(table: Table, before: int) -> None:
     # After two days without a better one the shorter feed is believed.
     if len(table.rows) * 2 < before:
         raise NoFeedError(f"it has {len(table.rows)} rows, the last good one had {before}")
 
 
-def _went_back(table: Table, before: str) -> None:
-    last = utc(before, "created")
+def _went_back(table: Table, before: StoredFile) -> None:
+    last = utc(before.facts.get("created", ""), "created")
+    if last and last - _HOUR > before.kept_at:
+        return  # it said to be of the future, which says nothing of what came after it
     if last and table.created and table.created < last:
         raise NoFeedError("it is older than the one that is kept")
 

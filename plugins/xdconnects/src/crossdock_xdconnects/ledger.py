@@ -1,8 +1,7 @@
 """What we sent to XD and what we heard of it since, in the connection's durable memory.
 
 XD offers no list of orders, so this is where our purchase orders are read from. Tables: ``sent`` and ``state``, each by
-reference; ``number`` from XD's order number to the reference; ``previewed`` from reference to the hash of the preview
-shown last.
+reference; ``number`` from XD's order number to the reference.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ class Sent(msgspec.Struct, frozen=True, omit_defaults=True):
     """An order that left; `number` is XD's and empty until XD answered.
 
     `document` is the body that was sent, secrets masked, `hash` stands for it; `wanted` is what the order asked for.
+    `under_way`: somebody is waiting for the answer, or crashed meanwhile.
     """
 
     reference: str
@@ -45,7 +45,7 @@ class Sent(msgspec.Struct, frozen=True, omit_defaults=True):
     currency: str = ""
     ship_to: Address | None = None
     lines: tuple[SentLine, ...] = ()
-    note: str = ""
+    under_way: bool = False
 
 
 class Parcels(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,8 +100,9 @@ def keep_sent(session: Session[Settings], order: Sent) -> None:
 
 
 def forget_sent(session: Session[Settings], reference: str) -> None:
-    """Forget an order that certainly did not come into being."""
+    """Forget an order that certainly did not come into being, and what was heard of it."""
     session.memory.forget("sent", [reference])
+    forget_state(session, reference)
 
 
 def by_numbers(session: Session[Settings], numbers: tuple[str, ...]) -> list[Sent]:
@@ -124,11 +125,6 @@ def keep_state(session: Session[Settings], order: Sent, state: State) -> None:
     session.memory.put_many("state", {order.reference: _encode(state).decode()})
 
 
-def keep_previewed(session: Session[Settings], reference: str, hash: str) -> None:
-    """Keep what the order's last preview stands for."""
-    session.memory.put_many("previewed", {reference: hash})
-
-
-def previewed(session: Session[Settings], reference: str) -> str:
-    """The hash of the order's last preview; empty when there was none."""
-    return session.memory.get_many("previewed", [reference]).get(reference, "")
+def forget_state(session: Session[Settings], reference: str) -> None:
+    """Forget what was heard of an order."""
+    session.memory.forget("state", [reference])

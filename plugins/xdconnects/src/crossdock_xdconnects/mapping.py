@@ -101,7 +101,7 @@ class Tier:
 def tiers(row: Line) -> Iterator[Tier]:
     """The price steps of an item, smallest quantity first; items with a non-standard discount have only the first.
 
-    Raises `RecordError` for a step that is no number or does not rise.
+    Raises `RecordError` for a step that is no number, does not rise, or gives goods away.
     """
     before = Decimal(0)
     for number in (1,) if row.yes("NonStandardDiscount") else TIERS:
@@ -113,8 +113,10 @@ def tiers(row: Line) -> Iterator[Tier]:
             number, decimal(quantity, f"Qty{number}"), decimal(net, f"ItemPriceNet_Qty{number}"),
             maybe_decimal(row.text(gross), gross),
         )  # fmt: skip
-        if tier.quantity <= before or tier.net < 0:
-            raise RecordError(f"Qty{number} does not rise or its price is negative.", path=f"Qty{number}")
+        if not tier.quantity and not tier.net:
+            continue
+        if tier.quantity <= before or tier.net <= 0:
+            raise RecordError(f"Qty{number} does not rise or its price is nothing or less.", path=f"Qty{number}")
         before = tier.quantity
         yield tier
 

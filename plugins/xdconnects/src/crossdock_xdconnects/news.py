@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +25,7 @@ _FORWARD = (
 _RANK = {status: rank for rank, status in enumerate(_FORWARD)}
 _SIDE = ("on_hold", "rejected", "cancelled")
 ENDED = frozenset(("rejected", "cancelled"))
+SHIPPED = frozenset(("shipped", "delivered", "invoiced"))
 OPEN = frozenset(_FORWARD[:-3]) | {"on_hold", "shipped"}
 
 CANONICAL: Mapping[str, OrderStatus] = {
@@ -32,6 +34,9 @@ CANONICAL: Mapping[str, OrderStatus] = {
     "partially_shipped": "partially_shipped", "shipped": "shipped", "delivered": "completed", "invoiced": "completed",
     "on_hold": "on_hold", "rejected": "failed", "cancelled": "cancelled",
 }  # fmt: skip
+
+# Two who take news at once would each forget the other's shipments.
+_TELLING = threading.Lock()
 
 
 def names(value: Any, part: NewsPart) -> tuple[str, str]:
@@ -42,48 +47,61 @@ def names(value: Any, part: NewsPart) -> tuple[str, str]:
 def tell(session: Session[Settings], contract: Wire, order: ledger.Sent, value: Any) -> str:
     """Take news of an order into the memory; answers a sentence on what they changed."""
     now = session.clock.now()
-    before = ledger.state(session, order)
-    after, note = applied(before, value, contract, order, now)
-    changed = msgspec.structs.replace(after, heard_at=before.heard_at) != before
-    after = msgspec.structs.replace(after, changed_at=now if changed else before.changed_at)
-    ledger.keep_state(session, order, after)
+    with _TELLING:
+        before = ledger.state(session, order)
+        after, note = applied(before, value, contract, order, now)
+        changed = msgspec.structs.replace(after, heard_at=before.heard_at) != before
+        after = msgspec.structs.replace(after, changed_at=now if changed else before.changed_at)
+        ledger.keep_state(session, order, after)
     return note
 
 
 def applied(
     before: ledger.State, value: Any, contract: Wire, order: ledger.Sent, now: datetime
 ) -> tuple[ledger.State, str]:
-    """The state after these news, and a sentence; an unknown word is kept and changes no status."""
+    """The state after these news, and a sentence; an unknown word is kept and changes no status.
+
+    Of news that are older than what is known only shipments and progress count.
+    """
     part = contract.file.news
     word = pick_text(value, part.status)
-    told_at = _moment(pick_text(value, part.date))
+    told_at = _moment(pick_text(value, part.date), now)
+    late = bool(before.told_at and told_at and told_at < before.told_at)
     shipments = _shipments(before, value, part, order)
-    status, note = _moved(before, contract.words.get(bare(word), ""), word, told_at, bool(shipments))
+    status, note = _moved(before, contract.words.get(bare(word), ""), word, bool(shipments), late=late)
     moved = status != before.status
     after = msgspec.structs.replace(
-        before, status=status, word=word or before.word, heard_at=now, shipments=shipments,
+        before, status=status, heard_at=now, shipments=shipments,
         furthest=max(before.furthest, status, key=lambda each: _RANK.get(each, -1)),
-        told_at=(told_at or before.told_at) if moved else before.told_at,
+    )  # fmt: skip
+    if late:
+        return after, note
+    return msgspec.structs.replace(
+        after, word=word or before.word, told_at=told_at or before.told_at,
         message=pick_text(value, part.message) or ("" if moved else before.message),
         proof_status=pick_text(value, part.proof_status) or before.proof_status,
         proof_url=pick_text(value, part.proof_url) or before.proof_url,
-    )  # fmt: skip
-    return after, note
+    ), note  # fmt: skip
 
 
-def _moved(before: ledger.State, status: str, word: str, told_at: datetime | None, shipped: bool) -> tuple[str, str]:
-    """The status after a word, and a sentence."""
+def _moved(before: ledger.State, status: str, word: str, shipped: bool, *, late: bool) -> tuple[str, str]:
+    """The status after a word, and a sentence.
+
+    Dates are not needed to tell which step is further; they decide about words to the side and what follows those.
+    """
+    furthest = _RANK.get(before.furthest or before.status, 0)
     if status == "cancelled_unless_shipped":
-        status = before.status if shipped else "cancelled"
+        gone = shipped or furthest >= _RANK["partially_shipped"]
+        status = before.status if gone else "cancelled"
     if not status:
         return before.status, f"The status {word!r} is not known and changes nothing." if word else "No status."
     if status == before.status:
         return status, f"It is {status}."
-    if before.told_at and told_at and told_at < before.told_at:
+    if late and (status in _SIDE or before.status in _SIDE):
         return before.status, f"{word!r} is older news than {before.status} and changes nothing."
-    if status in _SIDE:
+    if status in _SIDE and not (status == "on_hold" and before.status in ENDED | SHIPPED):
         return status, f"It is {status} now."
-    if before.status in ENDED or _RANK[status] < _RANK.get(before.furthest or before.status, 0):
+    if status in _SIDE or before.status in ENDED or _RANK[status] < furthest:
         return before.status, f"{word!r} is behind {before.status} and changes nothing."
     return status, f"It is {status} now."
 
@@ -100,7 +118,7 @@ def _shipments(before: ledger.State, value: Any, part: NewsPart, order: ledger.S
             continue
         number = pick_text(row, part.tracking_number)
         key = number or pick_text(row, part.tracking_url) or f"{pick_text(row, part.shipped_date)}#{at}"
-        lines = known[key].lines if key in known else _pieces(known, value, part, order)
+        lines = (known[key].lines if key in known else {}) or _pieces(known, value, part, order)
         known[key] = ledger.Parcels(
             key=key, carrier=pick_text(row, part.carrier), tracking_number=number,
             tracking_url=pick_text(row, part.tracking_url), shipped_date=pick_text(row, part.shipped_date),
@@ -111,8 +129,11 @@ def _shipments(before: ledger.State, value: Any, part: NewsPart, order: ledger.S
 
 def _pieces(known: Mapping[str, ledger.Parcels], value: Any, part: NewsPart, order: ledger.Sent) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
+    numbers = {str(line.number) for line in order.lines}
     for row in pick_list(value, part.lines):
-        number = pick_text(row, part.line_number) or _line_of(order, pick_text(row, part.line_item))
+        number = pick_text(row, part.line_number)
+        if number not in numbers:  # XD may count them in its own way
+            number = _line_of(order, pick_text(row, part.line_item), found)
         so_far = sum((each.lines.get(number, Decimal(0)) for each in known.values()), Decimal(0))
         left = _amount(pick_text(row, part.line_shipped)) - so_far
         if number and left > 0:
@@ -120,15 +141,17 @@ def _pieces(known: Mapping[str, ledger.Parcels], value: Any, part: NewsPart, ord
     return found
 
 
-def _line_of(order: ledger.Sent, item: str) -> str:
-    return next((str(line.number) for line in order.lines if line.sku.casefold() == item.casefold()), "")
+def _line_of(order: ledger.Sent, item: str, taken: Mapping[str, Decimal]) -> str:
+    lines = [str(line.number) for line in order.lines if line.sku.casefold() == item.casefold()]
+    return next((number for number in lines if number not in taken), "")
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, now: datetime) -> datetime | None:
     try:
-        return utc(text, "date", ZONE)
+        told = utc(text, "date", ZONE)
     except RecordError:
         return None  # news with a strange date are news all the same
+    return min(told, now) if told else None  # by a date in the future all later news would be old
 
 
 def _amount(text: str) -> Decimal:

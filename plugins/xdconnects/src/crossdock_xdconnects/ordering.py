@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +30,13 @@ from crossdock_xdconnects.settings import ORDERING, Settings
 
 _DEAD = ("cancelled", "refunded", "failed", "deleted")
 _WAIT = timedelta(minutes=1)
+_LONGEST_ANSWER = timedelta(minutes=5)
+# Of the thread that sends: when somebody else looks at the order meanwhile, that approves nothing.
+_PREVIEWED: ContextVar[tuple[object, str, str]] = ContextVar("previewed", default=(None, "", ""))
+
+
+class _DuplicateError(Exception):
+    """XD says that it has an order with this reference already; the text is what it said."""
 
 
 def preview(session: Session[Settings], order: Order, key: str) -> Preview:
@@ -41,7 +50,7 @@ def preview(session: Session[Settings], order: Order, key: str) -> Preview:
             problems=problems,
         )  # fmt: skip
     examined = examine(session, order, key)
-    ledger.keep_previewed(session, key, examined.hash)
+    _PREVIEWED.set((weakref.ref(session), key, examined.hash))
     return examined.preview(session)
 
 
@@ -56,13 +65,15 @@ def push(session: Session[Settings], order: Order, key: str, known: Receipt | No
     examined = examine(session, order, key, ask_artwork=False)
     if examined.problems or examined.request is None or examined.contract is None:
         raise RecordError(" ".join(examined.problems) or "The order cannot be written.")
-    if ledger.previewed(session, key) != examined.hash:
+    if _PREVIEWED.get() != (weakref.ref(session), key, examined.hash):
         raise TransientError("The order, or what XD says of it, changed since it was previewed; it is looked at again.")
     if not session.settings.live_ordering:
         raise RecordError(
             "Everything was done but the sending, because live_ordering is off in the connection.",
             hint="Orders take effect at once. When XD has confirmed the activation, set live_ordering and replay this.",
         )
+    if before and before.under_way and session.clock.now() - before.sent_at < _LONGEST_ANSWER:
+        raise TransientError(f"The order {key} is being sent by another worker just now.")
     return _send(session, order, key, examined, examined.request, examined.contract)
 
 
@@ -127,20 +138,55 @@ def _wish(session: Session[Settings], order: Order, before: ledger.Sent | None) 
 def _send(
     session: Session[Settings], order: Order, key: str, examined: Examined, request: wire.Request, contract: wire.Wire
 ) -> Receipt:
-    intent = _intent(session, order, key, examined, request)
+    earlier, intent = ledger.sent(session, key), _intent(session, order, key, examined, request)
+    ledger.forget_state(session, key)  # what was heard before can only be about one that XD refused
     ledger.keep_sent(session, intent)  # before the request: whatever happens, news of it will be known as ours
     try:
         answer = _ask(session, request, create=True)
-        number, receipt = _answered(session, contract, key, answer)
+        number, receipt = _answered(session, contract, answer)
+    except _DuplicateError as duplicate:
+        return _duplicate(session, contract, order, earlier, intent, str(duplicate))
     except OutcomeUnknownError:
+        ledger.keep_sent(session, msgspec.structs.replace(ledger.sent(session, key) or intent, under_way=False))
         raise
     except ConnectorError:
-        ledger.forget_sent(session, key)
+        _not_made(session, key, earlier)
         raise
-    order_sent = msgspec.structs.replace(intent, number=number)
+    order_sent, heard = msgspec.structs.replace(intent, number=number, under_way=False), ledger.sent(session, key)
+    if heard is not None and heard.number not in ("", number):
+        ledger.forget_state(session, key)  # late news of an order that XD had refused
     ledger.keep_sent(session, order_sent)
     news.tell(session, contract, order_sent, _value(answer))
     return receipt
+
+
+def _not_made(session: Session[Settings], key: str, earlier: ledger.Sent | None) -> None:
+    """The request made no order, so it is forgotten; unless news, or an earlier request, may mean one."""
+    heard = ledger.sent(session, key)
+    if heard is not None and heard.number and ledger.state(session, heard).status not in news.ENDED:
+        return
+    ledger.forget_sent(session, key)
+    if earlier is not None:
+        ledger.keep_sent(session, earlier)
+
+
+def _duplicate(
+    session: Session[Settings], contract: wire.Wire, order: Order, earlier: ledger.Sent | None, intent: ledger.Sent,
+    said: str,
+) -> Receipt:  # fmt: skip
+    """The receipt of the order that XD has: as an earlier request wanted it, which may not be what is wanted now."""
+    key, had = intent.reference, msgspec.structs.replace(earlier or intent, under_way=False)
+    ledger.keep_sent(session, had)
+    found = _looked_up(session, contract, contract.lookup, key, had) if contract.lookup is not None else []
+    if len(found) != 1:
+        raise OutcomeUnknownError(
+            f"XD says that it has an order with the reference {key} already: {said or 'no more words'}",
+            hint="Ask XD's back office for its number.", vendor_message=said,
+        )  # fmt: skip
+    if earlier is not None:
+        return _exists(session, order, key, found[0], earlier)
+    number = found[0].external_id
+    return _receipt(number, "", "XD had an order with this reference already, sent from elsewhere: compare it.")
 
 
 def _intent(
@@ -149,7 +195,7 @@ def _intent(
     purchase = of_order(order, key, examined.goods)
     return ledger.Sent(
         reference=key, sent_at=session.clock.now(), document=session.http.redactor.text(request.content.decode()),
-        hash=examined.hash, wanted=substance(order),
+        hash=examined.hash, wanted=substance(order), under_way=True,
         shop_number=purchase.shop_number, type=purchase.type, total=examined.total,
         currency=session.settings.currency, ship_to=purchase.ship_to,
         lines=tuple(
@@ -169,6 +215,8 @@ def _ask(session: Session[Settings], request: wire.Request, *, create: bool = Fa
     if answer.status in (401, 403, 407):
         raise AccessError(f"{where}: the API token or the security code is not accepted.",
                           hint="Check the six values with XD's mail.", status=answer.status)  # fmt: skip
+    if create and answer.status in (302, 303):  # many answer so when they have taken a form
+        raise OutcomeUnknownError(f"{where}, a redirect that may follow an order that was taken.", status=answer.status)
     if 300 <= answer.status < 400:
         raise AccessError(f"{where}: the ordering address has moved.", hint="Correct base_url.", status=answer.status)
     if answer.status == 429:
@@ -184,18 +232,20 @@ def _wait(answer: Answer) -> timedelta:
     return timedelta(seconds=min(int(asked), 86400)) if asked.isdecimal() and len(asked) < 9 else _WAIT
 
 
-def _answered(session: Session[Settings], contract: wire.Wire, key: str, answer: Answer) -> tuple[str, Receipt]:
+def _answered(session: Session[Settings], contract: wire.Wire, answer: Answer) -> tuple[str, Receipt]:
     """XD's number and the receipt, or the error that the answer stands for."""
     part, value = contract.file.answer, _value(answer)
     messages = [each for each in wire.pick_list(value, part.messages) if isinstance(each, dict | str)]
     said = session.http.redactor.text(" ".join(_sentence(each, part) for each in messages))[:600]
     listed = {wire.pick_text(each, part.message_code) for each in messages}
     if answer.status in part.duplicate_statuses or listed & set(part.duplicate_codes):
-        return _duplicate(session, contract, key, said)
+        raise _DuplicateError(said)
     word = wire.bare(wire.pick_text(value, part.status)) if part.status else ""
     refused = answer.status >= 400 or word in map(wire.bare, part.refused_words)
     if refused:
+        nowhere = not said and answer.status in (404, 405, 410)
         raise RecordError(f"XD refused the order: {said or f'it answered {answer.status}'}",
+                          hint="Check base_url, and method and path of create in the mapping file." if nowhere else "",
                           path=_first_field(messages, part), status=answer.status, vendor_message=said)  # fmt: skip
     number = wire.pick_text(value, part.order_number)
     good = answer.status in part.success_statuses and (
@@ -211,34 +261,32 @@ def _answered(session: Session[Settings], contract: wire.Wire, key: str, answer:
     return number, _receipt(number, word, said)
 
 
-def _duplicate(session: Session[Settings], contract: wire.Wire, key: str, said: str) -> tuple[str, Receipt]:
-    found: list[Receipt] = []
-    if contract.lookup is not None:
-        found = _looked_up(session, contract, contract.lookup, key, ledger.sent(session, key))
-    if len(found) != 1:
-        raise OutcomeUnknownError(
-            f"XD says that it has an order with the reference {key} already: {said or 'no more words'}",
-            hint="Ask XD's back office for its number.", vendor_message=said,
-        )  # fmt: skip
-    return found[0].external_id, found[0]
-
-
 def _looked_up(
     session: Session[Settings], contract: wire.Wire, call: wire.Call, key: str, before: ledger.Sent | None
 ) -> list[Receipt]:
     answer = _ask(session, call.made(sent_scope(session.settings, "", key)), attempts=3)
-    if answer.status == 404:
+    if answer.status == 404 and isinstance(_value(answer), dict):
         return []
     if answer.status >= 400:
         raise TransientError(f"XD answered {answer.status} when it was asked for the reference {key}.")
     value, part = answer.json(), contract.file.news
     where = contract.file.lookup.orders if contract.file.lookup else ""
-    rows = wire.pick_list(value, where) if where else value if isinstance(value, list) else [value]
-    numbers = dict.fromkeys(number for number, reference in (news.names(row, part) for row in rows) if reference == key)
-    numbers.pop("", None)
+    rows = wire.pick(value, where) if where else value if isinstance(value, list) else [value]
+    numbers = {number for number, reference in (news.names(row, part) for row in _list(rows)) if reference == key}
+    if rows != [] and (not numbers or "" in numbers):
+        # To believe that it is absent would send it a second time.
+        raise UnsupportedError(
+            f"XD's answer to the lookup of {key} is neither an empty list nor an order with reference and number.",
+            hint="Compare lookup and news in the mapping file with XD's answer in crossdock log, and ask XD's back "
+            "office whether the order exists: crossdock effects resolve NUMBER",
+        )
     if before is not None and len(numbers) == 1:
         ledger.keep_sent(session, msgspec.structs.replace(before, number=next(iter(numbers))))
-    return [_receipt(number, "") for number in numbers]
+    return [_receipt(number, "") for number in sorted(numbers)]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def refresh(session: Session[Settings], contract: wire.Wire, order: ledger.Sent) -> None:
@@ -260,7 +308,7 @@ def ping(session: Session[Settings], contract: wire.Wire) -> int:
 
 def _value(answer: Answer) -> Any:
     try:
-        return msgspec.json.decode(answer.content)
+        return msgspec.json.decode(answer.content.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, RecursionError):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,11 +17,13 @@ from crossdock import (
     Page,
     Parcel,
     Query,
+    RecordError,
     Row,
     Session,
     Shipment,
     ShipmentLine,
     Since,
+    TransientError,
 )
 from crossdock.mapping import utc
 from crossdock_xdconnects import ledger, news, ordering, wire
@@ -30,6 +32,9 @@ from crossdock_xdconnects.tables import ZONE
 
 _TOO_OLD = "before order start"
 _NOT_SHIPPED = "nothing shipped"
+_OVERLAP = timedelta(hours=1)
+"""News are kept by other processes, whose clocks differ, and a moment after they were stamped."""
+_ENOUGH = 3  # orders in a row without an answer: then it is XD that is in trouble, not they
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 _Known = tuple[ledger.Sent, ledger.State]
@@ -52,8 +57,7 @@ def shipments(session: Session[Settings], query: Query) -> Iterator[Page[Shipmen
     rows, cursor = _rows(session, query)
     parcels: list[Row[Any]] = []
     for row in rows:
-        order, state = row.value or (None, None)
-        made = to_shipments(order, state) if order and state else []
+        made = to_shipments(*row.value) if row.value else []
         parcels += [Row(row.raw, each) for each in made] or [Row(row.raw, _NOT_SHIPPED)]
     yield session.page(parcels, lambda each: each, cursor=cursor)
 
@@ -64,17 +68,40 @@ def _rows(session: Session[Settings], query: Query) -> tuple[list[Row[_Known]], 
         chosen, since, cursor = ledger.by_numbers(session, query.keys), None, None
     else:
         # Whatever changes from this moment on comes again next time.
-        chosen, since, cursor = ledger.all_sent(session), utc(query.cursor, "cursor"), session.clock.now().isoformat()
+        since, cursor = utc(query.cursor, "cursor"), session.clock.now().isoformat()
+        since, chosen = since and since - _OVERLAP, ledger.all_sent(session)
     contract = wire.load(session.settings.wire_file)
+    _refresh(session, contract, chosen)
     rows = []
     for order in chosen:
         state = ledger.state(session, order)
-        if state.status in news.OPEN and contract.status is not None:
-            ordering.refresh(session, contract, order)
-            state = ledger.state(session, order)
         if since is None or state.changed_at >= since or state.status in news.OPEN:
             rows.append(Row(_encode({"order": order, "state": state}), (order, state)))
     return rows, cursor
+
+
+def _refresh(session: Session[Settings], contract: wire.Wire, chosen: list[ledger.Sent]) -> None:
+    """Ask how far open orders are. One that XD cannot answer for is asked last, and again next time: it stops no other.
+
+    Raises `TransientError` when XD answers for none, or asks to wait.
+    """
+    if contract.status is None:
+        return
+    states = [(order, ledger.state(session, order)) for order in chosen]
+    answered = failed = 0
+    open_ones = [each for each in states if each[1].status in news.OPEN]
+    for order, _ in sorted(open_ones, key=lambda each: each[1].heard_at, reverse=True):
+        try:
+            ordering.refresh(session, contract, order)
+        except TransientError as error:
+            failed += 1
+            if error.wait is not None or (failed >= _ENOUGH and not answered):
+                raise
+            session.log.warning("XD does not say how far the order %s is: %s", order.number, error)
+            if failed >= _ENOUGH:
+                return
+        else:
+            answered, failed = answered + 1, 0
 
 
 def to_order(session: Session[Settings], order: ledger.Sent, state: ledger.State) -> Order:
@@ -103,25 +130,63 @@ def to_order(session: Session[Settings], order: ledger.Sent, state: ledger.State
 
 
 def to_shipments(order: ledger.Sent, state: ledger.State) -> list[Shipment]:
-    """The shipments of an order; lines name the line of the source order."""
-    whole = state.status in ("shipped", "delivered", "invoiced")
+    """The shipments of an order; lines name the line of the source order.
+
+    A shipment without lines would mean the whole order to a shop. So a parcel whose pieces nobody told goes with the
+    shipment beside it; when all is shipped, the first such parcel has what is left.
+    """
+    whole = state.status in news.SHIPPED
     lines = {str(line.number): line for line in order.lines}
+    told = _with_pieces(order, state.shipments, whole=whole)
     return [
         Shipment(
             key=f"{order.number}/{each.key}", order_key=order.number, number=each.tracking_number,
             carrier=each.carrier, carrier_name=each.carrier, tracking_number=each.tracking_number,
             tracking_url=each.tracking_url, shipped_at=_shipped_at(each.shipped_date),
-            parcels=(Parcel(number=each.tracking_number, tracking_url=each.tracking_url),),
+            parcels=tuple(Parcel(number=one.tracking_number, tracking_url=one.tracking_url) for one in (each, *more)),
             lines=tuple(
                 ShipmentLine(order_line=lines[number].key, sku=lines[number].sku, quantity=quantity)
                 for number, quantity in each.lines.items() if number in lines
             ),
-            completes_order=whole and at == len(state.shipments), extras={"parcels": each.parcels},
-            updated_at=state.changed_at,
+            completes_order=whole and at == len(told),
+            extras={"parcels": sum(one.parcels for one in (each, *more))}, updated_at=state.changed_at,
         )
-        for at, each in enumerate(state.shipments, 1)
+        for at, (each, more) in enumerate(told, 1)
     ]  # fmt: skip
 
 
+def _with_pieces(
+    order: ledger.Sent, shipments: tuple[ledger.Parcels, ...], *, whole: bool
+) -> list[tuple[ledger.Parcels, tuple[ledger.Parcels, ...]]]:
+    """Shipments whose pieces are known, each with the further ones that hold some of the same pieces."""
+    found: list[tuple[ledger.Parcels, tuple[ledger.Parcels, ...]]] = []
+    early: tuple[ledger.Parcels, ...] = ()
+    left = _left(order, shipments) if whole else {}
+    for each in shipments:
+        if not each.lines and left:
+            each, left = msgspec.structs.replace(each, lines=left), {}
+        if each.lines:
+            found.append((each, early))
+            early = ()
+        elif found:
+            found[-1] = found[-1][0], (*found[-1][1], each)
+        else:
+            early = (*early, each)
+    return found
+
+
+def _left(order: ledger.Sent, shipments: tuple[ledger.Parcels, ...]) -> dict[str, Decimal]:
+    """The pieces of each line that no shipment holds."""
+    found = {}
+    for line in order.lines:
+        gone = sum((each.lines.get(str(line.number), Decimal(0)) for each in shipments), Decimal(0))
+        if line.quantity > gone:
+            found[str(line.number)] = line.quantity - gone
+    return found
+
+
 def _shipped_at(text: str) -> datetime | None:
-    return utc(text, "shippedDate", UTC if len(text) == len("2026-01-31") else ZONE)
+    try:
+        return utc(text, "shippedDate", UTC if len(text) == len("2026-01-31") else ZONE)
+    except RecordError:
+        return None  # the parcel left all the same

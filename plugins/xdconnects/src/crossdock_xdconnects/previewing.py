@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import attrs
+import msgspec
 
 from crossdock import Decoration, Order, OrderLine, Preview, RecordError, Session, UnsupportedError
 from crossdock.mapping import decimal, round_money
@@ -28,11 +29,17 @@ class Examined:
     goods: tuple[Goods, ...]
     total: Decimal
     problems: tuple[str, ...]
+    to: tuple[str, ...]
+    """Where the request goes, besides what it carries: environment and ordering address."""
 
     @property
     def hash(self) -> str:
-        """What stands for exactly this request; empty when there is none."""
-        return hashlib.sha256(self.request.content).hexdigest() if self.request else ""
+        """What stands for exactly this request, the place it goes to, and its price; empty when there is none."""
+        if self.request is None:
+            return ""
+        request = self.request
+        parts = (*self.to, request.method, request.path, request.query, request.headers, f"{self.total:f}")
+        return hashlib.sha256(msgspec.json.encode(parts) + request.content).hexdigest()
 
     def preview(self, session: Session[Settings]) -> Preview:
         """The preview for a person: the exact body, secrets masked, and its hash."""
@@ -101,7 +108,7 @@ def examine(session: Session[Settings], order: Order, key: str, *, ask_artwork: 
         request = contract.create.made(order_scope(of_order(order, key, tuple(found.goods)), settings))
     return Examined(
         contract=contract, request=request, goods=tuple(found.goods), total=round_money(found.total, settings.currency),
-        problems=tuple(dict.fromkeys(found.problems)),
+        problems=tuple(dict.fromkeys(found.problems)), to=(settings.environment, settings.base_url, settings.currency),
     )  # fmt: skip
 
 

@@ -140,24 +140,35 @@ class Settings:
 
 @attrs.frozen(kw_only=True)
 class Feed:
-    """One of XD's feeds: its setting, and how often XD renews it (vendor page section 2)."""
+    """One of XD's feeds: its setting, how often XD renews it (vendor page section 2), and columns that it must have.
+
+    `hour` is when a daily feed is made anew, in Amsterdam.
+    """
 
     name: str
     title: str
     renewed: timedelta
+    columns: tuple[str, ...]
+    hour: int | None = None
 
 
 FEEDS: Mapping[str, Feed] = {
     feed.name: feed
     for feed in (
-        Feed(name="products_feed", title="products feed", renewed=timedelta(hours=1)),
-        Feed(name="prices_feed", title="prices feed", renewed=timedelta(days=1)),
-        Feed(name="print_data_feed", title="print data feed", renewed=timedelta(days=1)),
-        Feed(name="print_prices_feed", title="print prices feed", renewed=timedelta(days=1)),
-        Feed(name="stock_feed", title="stock feed", renewed=timedelta(minutes=15)),
-        Feed(name="all_data_feed", title="all data feed", renewed=timedelta(minutes=15)),
+        Feed(name="products_feed", title="products feed", renewed=timedelta(hours=1),
+             columns=("ModelCode", "ItemCode", "ItemName", "ProductLifeCycle")),
+        Feed(name="prices_feed", title="prices feed", renewed=timedelta(days=1), hour=0,
+             columns=("ItemCode", "Currency", "Qty1", "ItemPriceNet_Qty1")),
+        Feed(name="print_data_feed", title="print data feed", renewed=timedelta(days=1), hour=2,
+             columns=("ItemCode", "PrintCode", "PrintPosition")),
+        Feed(name="print_prices_feed", title="print prices feed", renewed=timedelta(days=1), hour=0,
+             columns=("PrintCode", "Currency", "SetupNet")),
+        Feed(name="stock_feed", title="stock feed", renewed=timedelta(minutes=15),
+             columns=("ItemCode", "CurrentStock")),
+        Feed(name="all_data_feed", title="all data feed", renewed=timedelta(minutes=15),
+             columns=("ModelCode", "ItemCode", "Currency", "Qty1", "ItemPriceNet_Qty1", "CurrentStock")),
     )
-}
+}  # fmt: skip
 RARELY = timedelta(minutes=5)
 """Asking for a feed more often than this gives an error (vendor page section 2)."""
 
@@ -175,7 +186,7 @@ def mailbox(settings: Settings, country: str = "") -> str:
     """The back office to write to: of the region that is set, else of `country` (ISO 3166-1 alpha-2), else empty."""
     if settings.region:
         return REGIONS[settings.region][0]
-    return next((address for address, countries in REGIONS.values() if country in countries), "")
+    return next((address for address, countries in REGIONS.values() if country.upper() in countries), "")
 
 
 def endpoint(settings: Settings) -> Endpoint:
@@ -201,6 +212,7 @@ INFO = ConnectorInfo(
         Budget(name=ORDERING, calls=60, per=timedelta(minutes=1), burst=5),
     ),
     create_is_idempotent=False,
+    find_after=timedelta(minutes=5),  # an order may be taken and not be found yet
     binding_orders=True,
     webhooks="manual",
     sandbox="crossdock_xdconnects.sandbox:create",

@@ -34,6 +34,10 @@ class NoFeedError(Exception):
     """What came is no whole, usable feed; the text is the reason, as the end of a sentence."""
 
 
+class WebPageError(NoFeedError):
+    """A web page came instead: XD's error for those who ask too often, or for a link that is no longer served."""
+
+
 class Line(Mapping[str, str]):
     """One row: a mapping of the columns' own names, and `get` that forgives spaces and case; values are text."""
 
@@ -114,7 +118,7 @@ def read(content: bytes, expected: str = "") -> Table:
     if not start:
         raise NoFeedError("it is empty")
     if start == "<" and (expected in ("json", "txt") or _HTML.match(text)):
-        raise NoFeedError("it is a web page or an error document")
+        raise WebPageError("it is a web page or an error document")
     table = _xml(text) if start == "<" else _json(text) if start in "[{" else _tabbed(text)
     if not table.rows:
         raise NoFeedError("it has no rows")

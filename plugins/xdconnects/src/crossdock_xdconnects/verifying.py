@@ -75,10 +75,11 @@ def _feed(session: Session[Settings], name: str) -> Check:
     try:
         loaded = feeds.newest(session, name)
     except TransientError as error:
-        if session.files.kept_at(name) is None:
+        found = feeds.last_good(session, name)
+        if found is None:
             return Check(name=title, state="fail", detail=str(error),
                          hint=error.hint or "Verify again in five minutes.")  # fmt: skip
-        loaded = feeds.known(session, name)
+        loaded = found
     except AccessError as error:
         return Check(name=title, state="fail", detail=str(error), hint=error.hint)
     detail = f"{len(loaded.table.rows)} rows, made {loaded.as_of:%Y-%m-%d %H:%M} UTC."
