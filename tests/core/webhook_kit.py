@@ -62,7 +62,7 @@ def install_hooked(folder: Path) -> Path:
     """Put a depot connector that takes webhooks into `folder`."""
     source = DEPOT.replace(_SETTING, _SETTING + '    webhook_secret: Secret = setting("Secret", default=Secret(""))\n')
     assert source != DEPOT
-    return install(folder, "depot", source + _HOOKS, version="1.2", module="depot_plugin")
+    return install(folder, "depot", source + _HOOKS, version="1.2", module="hooked_depot_plugin")
 
 
 def body_of(number: str = "", peer: bool = False, **changed: Any) -> bytes:
