@@ -41,7 +41,7 @@ def postgres_server():
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def server(request):
     """Makes databases: tests that use it run on SQLite and on PostgreSQL."""
     return request.getfixturevalue("sqlite_files" if request.param == "sqlite" else "postgres_server")

@@ -30,6 +30,8 @@ from crossdock.engine import decide
 from crossdock.sandbox import serve
 from crossdock.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = ("shop", "market", "outlet")
 SKUS = ("A", "B")
 EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")

@@ -26,6 +26,8 @@ from crossdock.sandbox import serve
 from crossdock.web.door import create
 from crossdock.web.serving import Serving
 
+pytestmark = pytest.mark.slow
+
 BASE = "https://hooks.example.com"
 
 

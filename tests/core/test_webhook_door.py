@@ -18,6 +18,8 @@ from crossdock.web.door import create
 from crossdock.web.serving import Serving
 from crossdock.web.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def hooked_site(tmp_path_factory):

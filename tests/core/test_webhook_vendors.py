@@ -17,6 +17,8 @@ from crossdock.web.serving import Serving
 from crossdock_extendcommerce import sandbox as extendcommerce
 from crossdock_woocommerce import sandbox as woocommerce
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):

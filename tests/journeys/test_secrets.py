@@ -18,7 +18,7 @@ WRONG_SECRET = "cs_é+/=&%\"'<>\\ §w6Mn5"
 SECRETS = (SHOP_SECRET, ERP_PASSWORD, HOOK_SECRET, WRONG_SECRET)
 QUESTIONS = (
     ("doctor",), ("status",), ("connection", "show", "shop"), ("connection", "show", "erp"), ("parked", "list"),
-    ("effects", "list"), ("log", "runs"), ("log", "events"), ("log", "exchanges"), ("flow", "show", "to-erp"),
+    ("effects", "list"), ("log", "runs"), ("log", "events"), ("log",), ("flow", "show", "to-erp"),
     ("export",),
 )  # fmt: skip
 

@@ -180,5 +180,5 @@ def _lists(session: Session[Settings]) -> Check:
         if chosen and chosen not in known:
             return Check(name=name, state="warn", detail=f"The operator has no {label} {chosen}.", facts=facts,
                          hint=f"Choose among: {', '.join(known) or 'none'}.")  # fmt: skip
-    detail = f"{len(facts['carriers'])} carriers, {len(facts['cancel_reasons'])} reasons to cancel."
+    detail = f"Carriers: {len(facts['carriers'])}. Reasons to cancel: {len(facts['cancel_reasons'])}."
     return Check(name=name, state="ok", detail=detail, facts=facts)
