@@ -145,7 +145,7 @@ class _Pull:
         self.report = report
         self.counts = Counts()
         self.number = 0
-        self.began = self.shows = bench.clock.now()
+        self.shows = bench.clock.now()
         self.start: datetime | None = None
         self.parked_before = False
         self.skus: dict[str, set[str]] = {}
@@ -155,9 +155,8 @@ class _Pull:
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
         bench, name = self.bench, self.opened.name
         bench.store.journal.bury(name, self.stream, bench.clock.now())
-        self.began = bench.clock.now()
-        self.shows = self.began
-        self.number = bench.store.journal.begin("pull", self.began, connection=name, stream=self.stream)
+        self.shows = bench.clock.now()
+        self.number = bench.store.journal.begin("pull", self.shows, connection=name, stream=self.stream)
         self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
         self.parked_before = bench.store.records.any_parked(name, self.stream)
         state = "done"

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-import attrs
 import msgspec
 
 from crossdock import ByKeys, PluginError, Query, RecordError, Row, Session, TransientError, evolve
 from crossdock.mapping import text
-from crossdock.paging import chunks, offset_pages
+from crossdock.paging import chunks
 from crossdock_mirakl import shopwire, wire
 from crossdock_mirakl.api import DAY, PAGE, get, shop_id
+from crossdock_mirakl.listing import Listed, counted
 from crossdock_mirakl.settings import Settings
 
 FEW = 300
@@ -29,7 +29,6 @@ _FRESH = timedelta(minutes=1)
 """A full export that is younger needs no other for what changed since."""
 _CATCH_UP = 2
 _POLLS = 30
-_PASSES = 4
 _FULL = "offers"
 
 Rows = list[Row[shopwire.Offer]]
@@ -104,16 +103,10 @@ def _restore(cursor: str | None) -> datetime | None:
 # -- the list (OF21) ---------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class _Listed:
-    rows: Rows
-    total: int | None
-
-
-def _listed(session: Session[Settings], offset: int, limit: int) -> _Listed:
+def _listed(session: Session[Settings], offset: int, limit: int) -> Listed[shopwire.Offer]:
     answer = get(session, "offers", "reads", max=limit, offset=offset, sort="productTitle", order="asc")
     found = answer.decode(shopwire.OFFERS)
-    return _Listed(evolve(answer, content=bytes(found.offers)).rows(shopwire.OFFER), found.total_count)
+    return Listed(evolve(answer, content=bytes(found.offers)).rows(shopwire.OFFER), found.total_count)
 
 
 def _of_sku(session: Session[Settings], sku: str) -> Rows:
@@ -126,26 +119,11 @@ def _key(row: Row[shopwire.Offer]) -> str:
     return text(row.value.offer_id) or text(row.value.shop_sku) if row.value else f"unreadable-{hash(row.raw)}"
 
 
-def _all_listed(session: Session[Settings], first: _Listed) -> Iterator[Rows]:
-    known: _Listed | None = first
-    total = first.total
-
-    def read(offset: int, limit: int) -> Rows:
-        nonlocal known, total
-        page = known if known is not None and offset == 0 else _listed(session, offset, limit)
-        known, total = None, page.total
-        return page.rows
-
-    seen: set[str] = set()
-    for _ in range(_PASSES):
-        for rows in offset_pages(read, _key, PAGE):
-            fresh = [row for row in rows if _key(row) not in seen]
-            seen.update(_key(row) for row in fresh)
-            if fresh:
-                yield fresh
-        if total is None or len(seen) >= total:
-            return
-    raise TransientError(f"Mirakl counts {total} offers, but lists {len(seen)}; the next run reads them again.")
+def _all_listed(session: Session[Settings], first: Listed[shopwire.Offer]) -> Iterator[Rows]:
+    short = yield from counted(lambda offset, limit: _listed(session, offset, limit), _key, first)
+    if short is not None:
+        total, came = short
+        raise TransientError(f"Mirakl counts {total} offers, but lists {came}; the next run reads them again.")
 
 
 # -- the export (OF52, OF53, OF54) -------------------------------------------------------------------

@@ -30,9 +30,10 @@ from crossdock import (
     evolve,
 )
 from crossdock.mapping import text, utc
-from crossdock.paging import chunks, offset_pages, token_pages
+from crossdock.paging import chunks, token_pages
 from crossdock_mirakl import wire
 from crossdock_mirakl.api import LIMIT, PAGE, get
+from crossdock_mirakl.listing import Listed, counted
 from crossdock_mirakl.mapping import to_order
 from crossdock_mirakl.settings import Settings
 
@@ -43,7 +44,6 @@ SPLIT = 2000
 SHORTEST = timedelta(minutes=1)
 BACKLOG = timedelta(days=7)
 """How long ago an order may have become ready for shipping to be caught by the second net."""
-_PASSES = 4
 _SECOND = timedelta(seconds=1)
 _SKEW = timedelta(seconds=3)
 
@@ -95,21 +95,14 @@ def by_ids(session: Session[Settings], keys: Iterable[str]) -> Iterator[Rows]:
 # -- one page ----------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class _Listed:
-    rows: Rows
-    total: int | None
-    date: datetime | None
-
-
-def _rows(session: Session[Settings], budget: str = "reads", **params: object) -> _Listed:
+def _rows(session: Session[Settings], budget: str = "reads", **params: object) -> Listed[wire.Order]:
     answer = get(session, "orders", budget, **params)
     found = answer.decode(wire.ORDERS)
     rows = evolve(answer, content=bytes(found.orders)).rows(wire.ORDER)
     for row in rows:
         if row.error is not None:
             row.error.key = _id(row)
-    return _Listed(rows, found.total_count, answer.date)
+    return Listed(rows, found.total_count, answer.date)
 
 
 def _id(row: Row[wire.Order]) -> str:
@@ -227,7 +220,7 @@ class _Walk:
                 return _floor(placed) - _SECOND
         return self._end - timedelta(days=3650)
 
-    def _read(self, window: _Window, offset: int, limit: int) -> _Listed:
+    def _read(self, window: _Window, offset: int, limit: int) -> Listed[wire.Order]:
         channels = ",".join(self._session.settings.channels) or None
         found = _rows(self._session, self._budget, **window.params, channel_codes=channels, sort="dateCreated",
                       order="asc", max=limit, offset=offset)  # fmt: skip
@@ -237,30 +230,15 @@ class _Walk:
         )
         return found
 
-    def _window(self, window: _Window, first: _Listed) -> Iterator[Rows]:
+    def _window(self, window: _Window, first: Listed[wire.Order]) -> Iterator[Rows]:
         """All rows of a window. An order that changes meanwhile leaves it, and comes in a later one."""
-        known: _Listed | None = first
-        seen: set[str] = set()
-        total: int | None = None
-
-        def read(offset: int, limit: int) -> Rows:
-            nonlocal known, total
-            page = known if known is not None and offset == 0 else self._read(window, offset, limit)
-            known, total = None, page.total
-            return page.rows
-
-        for _ in range(_PASSES):
-            for rows in offset_pages(read, _key, PAGE):
-                fresh = [row for row in rows if _key(row) not in seen]
-                seen.update(_key(row) for row in fresh)
-                if fresh:
-                    yield fresh
-            if total is None or len(seen) >= total:
-                return
-        raise _Uneven(
-            f"Mirakl counts {total} orders that changed until {_stamp(window.hi)}, but lists {len(seen)}; "
-            "the next run reads them again."
-        )
+        short = yield from counted(lambda offset, limit: self._read(window, offset, limit), _key, first)
+        if short is not None:
+            total, came = short
+            raise _Uneven(
+                f"Mirakl counts {total} orders that changed until {_stamp(window.hi)}, but lists {came}; "
+                "the next run reads them again."
+            )
 
 
 # -- the second net ----------------------------------------------------------------------------------
