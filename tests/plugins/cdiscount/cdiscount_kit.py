@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 from cdiscount_sandbox_kit import switchboard
+from connection_kit import DictMemory
 
 from crossdock import Order, Page, Session, Since, evolve
 from crossdock.clock import SystemClock
@@ -39,31 +40,6 @@ class TwinClock(SystemClock):
 
     def sleep(self, seconds: float) -> None:
         """Do not wait."""
-
-
-class DictMemory:
-    """A connection's memory that lasts as long as the test."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, str]] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        """What is known of `keys`."""
-        known = self.tables.get(table, {})
-        return {key: known[key] for key in keys if key in known}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        """Remember."""
-        self.tables.setdefault(table, {}).update(values)
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        """Forget."""
-        for key in list(keys):
-            self.tables.get(table, {}).pop(key, None)
-
-    def items(self, table: str) -> dict[str, str]:
-        """Everything in `table`."""
-        return dict(sorted(self.tables.get(table, {}).items()))
 
 
 @attrs.frozen

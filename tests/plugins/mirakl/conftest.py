@@ -6,12 +6,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from mirakl_kit import Operator, open_session
+from mirakl_sandbox_kit import served, switchboard
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossdock.sandbox import Sandbox, Serving, serve
-from crossdock_mirakl.sandbox import create
+from crossdock_mirakl.sandbox import MiraklSandbox, create
 
 
 class _Door(Sandbox):
@@ -56,3 +58,32 @@ def operators(door: Serving) -> Iterator[Callable[..., Operator]]:
 def operator(operators: Callable[..., Operator]) -> Operator:
     """An operator with all features on."""
     return operators()
+
+
+# -- the sandbox alone ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    """The server of the tests that ask sandboxes without a connector."""
+    with switchboard():
+        yield
+
+
+@pytest.fixture
+def twin_and_api(server: None) -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
+    """A sandbox, and a client that is logged in to it."""
+    with served() as found:
+        yield found
+
+
+@pytest.fixture
+def twin(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> MiraklSandbox:
+    """The sandbox."""
+    return twin_and_api[0]
+
+
+@pytest.fixture
+def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
+    """Its client."""
+    return twin_and_api[1]

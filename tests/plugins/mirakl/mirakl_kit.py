@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import attrs
 import msgspec
+from connection_kit import DictMemory
 
 from crossdock import Order, Page, Session, Since, evolve
 from crossdock.clock import SystemClock
@@ -39,31 +40,6 @@ class OperatorClock(SystemClock):
     def sleep(self, seconds: float) -> None:
         """Move the sandbox's time on."""
         self._sandbox.advance(max(seconds, 0))
-
-
-class DictMemory:
-    """A connection's memory that lasts as long as the test."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, str]] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        """What is known of `keys`."""
-        known = self.tables.get(table, {})
-        return {key: known[key] for key in keys if key in known}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        """Remember."""
-        self.tables.setdefault(table, {}).update(values)
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        """Forget."""
-        for key in list(keys):
-            self.tables.get(table, {}).pop(key, None)
-
-    def items(self, table: str) -> dict[str, str]:
-        """Everything in `table`."""
-        return dict(sorted(self.tables.get(table, {}).items()))
 
 
 @attrs.frozen

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from mirakl_sandbox_kit import sample, served, switchboard
+from mirakl_sandbox_kit import sample, served
 
 from crossdock_mirakl.sandbox import MiraklSandbox
 
@@ -15,26 +14,7 @@ ORDERS = "/api/orders"
 LINES = [{"sku": "P-100", "quantity": 2, "price": "19.50"}, {"sku": "P-101", "quantity": 1, "price": "39.90"}]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
-
-
-@pytest.fixture
-def twin_and_api() -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
-    with served() as found:
-        yield found
-
-
-@pytest.fixture
-def twin(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> MiraklSandbox:
-    return twin_and_api[0]
-
-
-@pytest.fixture
-def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
-    return twin_and_api[1]
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def decide(api: httpx.Client, order: str, *accepted: bool) -> httpx.Response:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
-from mirakl_sandbox_kit import KEY, STOCK, sample, served, switchboard, upload
+from mirakl_sandbox_kit import KEY, STOCK, sample, served, upload
 
-from crossdock_mirakl.sandbox import MiraklSandbox, create
+from crossdock_mirakl.sandbox import create
 
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
-
-
-@pytest.fixture
-def twin_and_api() -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
-    with served() as found:
-        yield found
-
-
-@pytest.fixture
-def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
-    return twin_and_api[1]
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.mark.parametrize("value", ["", "another-key", f"Bearer {KEY}"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
-from mirakl_sandbox_kit import PRICES, STOCK, served, switchboard, upload
+from mirakl_sandbox_kit import PRICES, STOCK, served, upload
 
 from crossdock_mirakl.sandbox import MiraklSandbox
 
@@ -16,26 +15,7 @@ OFFERS = "/api/offers"
 HEAD = "offer-sku;price;discount-price;discount-start-date;discount-end-date;channels;price-ranges;discount-ranges"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
-
-
-@pytest.fixture
-def twin_and_api() -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
-    with served() as found:
-        yield found
-
-
-@pytest.fixture
-def twin(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> MiraklSandbox:
-    return twin_and_api[0]
-
-
-@pytest.fixture
-def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
-    return twin_and_api[1]
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def stock_file(*rows: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from mirakl_sandbox_kit import served, switchboard
+from mirakl_sandbox_kit import served
 
 from crossdock_mirakl.sandbox import MiraklSandbox
 
@@ -17,26 +16,7 @@ ORDERS = "/api/orders"
 LINE = [{"sku": "P-100", "quantity": 1, "price": "39.90"}]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
-
-
-@pytest.fixture
-def twin_and_api() -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
-    with served() as found:
-        yield found
-
-
-@pytest.fixture
-def twin(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> MiraklSandbox:
-    return twin_and_api[0]
-
-
-@pytest.fixture
-def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
-    return twin_and_api[1]
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def ids(answer: httpx.Response) -> list[str]:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from mirakl_sandbox_kit import served, switchboard
+from mirakl_sandbox_kit import served
 
 from crossdock_mirakl.sandbox import MiraklSandbox
 
 TRACKING = {"carrier_code": "COLISSIMO", "tracking_number": "6A00000000001"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
-
-
-@pytest.fixture
-def twin_and_api() -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
-    with served() as found:
-        yield found
-
-
-@pytest.fixture
-def twin(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> MiraklSandbox:
-    return twin_and_api[0]
-
-
-@pytest.fixture
-def api(twin_and_api: tuple[MiraklSandbox, httpx.Client]) -> httpx.Client:
-    return twin_and_api[1]
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture

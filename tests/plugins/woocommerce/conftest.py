@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import msgspec
 import pytest
+from connection_kit import DictMemory
 
 from crossdock import Session
 from crossdock.clock import SystemClock
@@ -29,27 +30,6 @@ class QuickClock(SystemClock):
 
     def sleep(self, seconds: float) -> None:
         """Do not wait."""
-
-
-class DictMemory:
-    """A connection's memory that lasts as long as the test."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, str]] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        """What is known of `keys`."""
-        known = self.tables.get(table, {})
-        return {key: known[key] for key in keys if key in known}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        """Remember."""
-        self.tables.setdefault(table, {}).update(values)
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        """Forget."""
-        for key in keys:
-            self.tables.get(table, {}).pop(key, None)
 
 
 @attrs.frozen

@@ -159,7 +159,7 @@ def test_a_link_is_shown_nowhere(
         said,
         repr(store.exchanges),
         repr(store.memory.tables),
-        repr(store.files.files["stock_feed"].facts) if store.files.files else "",
+        repr(store.files.items()["stock_feed"].facts) if store.files.items() else "",
     ):
         assert "sandbox-feed-token" not in text
         assert link not in text

@@ -30,7 +30,7 @@ def test_an_error_message_is_no_feed_also_when_there_is_none_yet(xd: XdSandbox, 
     xd.fault("status", path="Stock", status=200, body=body)
     with opened(xd, store, stock_feed=link) as session, pytest.raises(TransientError, match="stock feed is not used"):
         levels(session)
-    assert store.files.files == {}
+    assert store.files.items() == {}
 
 
 def test_the_link_of_another_feed_is_recognised(xd: XdSandbox, store: Store) -> None:
@@ -56,7 +56,7 @@ def test_an_item_that_left_the_stock_feed_has_no_stock_any_more(xd: XdSandbox, s
 def test_a_feed_that_says_to_be_of_the_future_does_not_block_the_next(xd: XdSandbox, store: Store) -> None:
     with opened(xd, store) as session:
         levels(session)
-        kept = store.files.files["stock_feed"]
+        kept = store.files.items()["stock_feed"]
         content = kept.content.replace(b"2026-09-15T", b"2026-09-17T")
         store.files.put("stock_feed", content, {**kept.facts, "created": "2026-09-17T10:00:00+00:00"})
     with opened(xd, store) as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from connection_kit import DictMemory
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import crossdock_xdconnects
-from crossdock import Address, Decoration, Order, OrderLine, Session, StoredFile, evolve
+from crossdock import Address, Decoration, Order, OrderLine, Session, evolve
 from crossdock.clock import SystemClock
 from crossdock.http.client import Exchange, Http
 from crossdock.http.limits import MemoryLimiter
 from crossdock.sandbox import Sandbox
+from crossdock.session import HeldFiles
 from crossdock.settings import Secret, build
 from crossdock_xdconnects.sandbox import XdSandbox
 from crossdock_xdconnects.settings import INFO, Settings, endpoint
@@ -45,45 +47,6 @@ class FrozenClock(SystemClock):
         self.moment += timedelta(**parts)
 
 
-class DictMemory:
-    """A connection's memory that lasts as long as the test."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, str]] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        held = self.tables.get(table, {})
-        return {key: held[key] for key in keys if key in held}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        self.tables.setdefault(table, {}).update(values)
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        for key in keys:
-            self.tables.get(table, {}).pop(key, None)
-
-    def items(self, table: str) -> dict[str, str]:
-        return dict(sorted(self.tables.get(table, {}).items()))
-
-
-class DictFiles:
-    """A connection's files, kept at the test's time."""
-
-    def __init__(self, clock: FrozenClock) -> None:
-        self.clock = clock
-        self.files: dict[str, StoredFile] = {}
-
-    def get(self, name: str) -> StoredFile | None:
-        return self.files.get(name)
-
-    def put(self, name: str, content: bytes, facts: Mapping[str, str] | None = None) -> StoredFile:
-        self.files[name] = StoredFile(content=content, kept_at=self.clock.now(), facts=dict(facts or {}))
-        return self.files[name]
-
-    def kept_at(self, name: str) -> datetime | None:
-        return self.files[name].kept_at if name in self.files else None
-
-
 class Exchanges(list[Exchange]):
     """Everything that was asked."""
 
@@ -97,7 +60,7 @@ class Store:
     def __init__(self, clock: FrozenClock) -> None:
         self.clock = clock
         self.memory = DictMemory()
-        self.files = DictFiles(clock)
+        self.files = HeldFiles(clock.now)
         self.limiter = MemoryLimiter()
         self.exchanges = Exchanges()
 
