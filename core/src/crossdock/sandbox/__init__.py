@@ -123,6 +123,9 @@ class Serving:
             log_level="error",
             access_log=False,
             lifespan="off",
+            # The same everywhere, whatever else is installed: faults reach into the server's own objects.
+            loop="asyncio",
+            http="h11",
             timeout_keep_alive=30,
             server_header=False,
             date_header=False,  # `dated` sends it: a sandbox with a clock of its own sends its own, and only one
