@@ -88,9 +88,10 @@ bench: setup ## Measure what the promises cost, against the fastest sync without
 # -- keeping house -----------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: setup ## Write the generated pages again: hooks.md, command-line.md
+docs: setup ## Write the generated pages again: hooks.md, command-line.md, hazards.md
 	$(BIN)/python docs/write_hooks.py
 	$(BIN)/python docs/write_command_line.py
+	$(BIN)/python docs/write_hazards.py
 
 .PHONY: pins
 pins: ## Renew the pinned versions in requirements/ (needs uv)

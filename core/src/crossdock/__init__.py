@@ -2,8 +2,9 @@
 
     from crossdock import ConnectorInfo, Order, Page, Session, hookimpl, setting
 
-What is not exported here or in `crossdock.mapping`, `crossdock.paging` and `crossdock.sandbox` is private and
-may change in any release. Names are loaded when they are first used, so that `crossdock --version` stays quick.
+What is not exported here or in `crossdock.mapping`, `crossdock.paging`, `crossdock.sandbox` and `crossdock.testing`
+(the contract kit for tests) is private and may change in any release. Names are loaded when they are first used, so
+that `crossdock --version` stays quick.
 """
 
 from __future__ import annotations

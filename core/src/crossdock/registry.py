@@ -6,6 +6,7 @@ for another spec version becomes a `PluginFailure` with name, version and cause;
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import os
@@ -268,9 +269,9 @@ class Ambient:
 
 
 class Registry:
-    """All plugins of this environment. Read-only once made; thread-safe."""
+    """All plugins of this environment, or just those `given` (with their modules). Read-only once made; thread-safe."""
 
-    def __init__(self, local: Path | None = None) -> None:
+    def __init__(self, local: Path | None = None, given: Mapping[Found, Any] | None = None) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(ConnectorSpec)
         self._manager.add_hookspecs(AmbientSpec)
@@ -279,7 +280,10 @@ class Registry:
         self.ambient_plugins: list[Found] = []
         self._modules: dict[str, tuple[Found, ModuleType]] = {}
         self._registered: list[tuple[Found, Any]] = []
-        self._load(local)
+        if given is None:
+            self._load(local)
+        for found, plugin in (given or {}).items():
+            self._guard(found, functools.partial(self._register, found, plugin))
         self._check_pending()
         self._connectors: dict[str, Connector] = {}
         self._build()
@@ -427,6 +431,17 @@ class Registry:
 
     def _fail(self, found: Found, cause: str) -> None:
         self.failures.append(PluginFailure(found=found, cause=cause))
+
+
+def find(name: str) -> tuple[Found, Any]:
+    """The installed connector `name` as it was found, and its imported plugin.
+
+    Raises `UsageError` when there is none, and whatever its import raises.
+    """
+    for found, entry in _entry_points():
+        if found.group == CONNECTORS and found.name == name:
+            return found, entry.load()
+    raise UsageError(f"There is no connector {name!r} installed.", hint=f"pip install crossdock-{name}")
 
 
 class _Refused(Exception):

@@ -28,8 +28,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from crossdock.sandbox.faults import Fault, FaultMiddleware, dated
+from crossdock.sandbox.rehearsal import Impossible, NotRehearsed, Rehearsal
 
-__all__ = ["Fault", "Sandbox", "Serving", "json_response", "serve"]
+__all__ = ["Fault", "Impossible", "NotRehearsed", "Rehearsal", "Sandbox", "Serving", "json_response", "serve"]
 
 
 def json_response(
@@ -49,6 +50,8 @@ class Sandbox:
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.RLock()  # guards state: a test may act on it while the server thread answers
         self.base_url = ""  # set by serve()
+        self.between: Callable[[str, str], None] | None = None
+        """Called with method and path after the answer was made and before it leaves: what happens between two."""
 
     def routes(self) -> Sequence[BaseRoute]:
         """The vendor's paths."""
@@ -66,6 +69,10 @@ class Sandbox:
         """What the system's own people and clock do: ship an order, edit a product, let a job finish."""
         return {}
 
+    def rehearsal(self) -> Rehearsal:
+        """How the contract kit makes things happen here; see `crossdock.sandbox.rehearsal`."""
+        return Rehearsal()
+
     def fault(self, kind: str, **details: Any) -> Fault:
         """Plan a fault and return it; see `crossdock.sandbox.faults`."""
         fault = Fault(kind, **details)
@@ -81,7 +88,12 @@ class Sandbox:
             Route("/_sandbox/reset", self._reset, methods=["POST"]),
             Route("/_sandbox/do/{action}", self._do, methods=["POST"]),
         ]
-        return FaultMiddleware(dated(Starlette(routes=[*control, *self.routes()])), self.faults, self.requests)
+        routes = Starlette(routes=[*control, *self.routes()])
+        return FaultMiddleware(dated(routes), self.faults, self.requests, self._between)
+
+    def _between(self, method: str, path: str) -> None:
+        if self.between is not None:
+            self.between(method, path)
 
     async def _state(self, request: Request) -> Response:
         with self.lock:

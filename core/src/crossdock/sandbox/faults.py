@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -55,16 +55,26 @@ class Fault:
 
 
 class FaultMiddleware:
-    """Outermost ASGI layer of a sandbox: spends the planned faults and keeps the request log."""
+    """Outermost ASGI layer of a sandbox: spends the planned faults and keeps the request log.
 
-    def __init__(self, app: ASGIApp, faults: list[Fault], log: list[dict[str, Any]]) -> None:
-        self.app = app
+    `between` is called with method and path (query included) for each answer that the system made.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        faults: list[Fault],
+        log: list[dict[str, Any]],
+        between: Callable[[str, str], None] = lambda method, path: None,
+    ) -> None:
+        self._system = app
+        self._happens = between
         self.faults = faults
         self.log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
-            await self.app(scope, receive, send)
+            await self._system(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
         query = scope["query_string"].decode("latin-1")
@@ -77,6 +87,17 @@ class FaultMiddleware:
             return
         entry["fault"] = fault.kind
         await self._suffer(fault, scope, receive, send, entry)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The system; what happens between two answers happens before this one leaves, so that nobody has to wait."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                query = scope["query_string"].decode("latin-1")
+                self._happens(scope["method"], f"{scope['path']}?{query}" if query else scope["path"])
+            await send(message)
+
+        await self._system(scope, receive, sending)
 
     async def _suffer(self, fault: Fault, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]) -> None:
         if fault.kind == "cut_before":

@@ -1,0 +1,125 @@
+"""The test class that plays every hazard, and the fixtures that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from crossdock.sandbox import Sandbox
+from crossdock.session import Session
+from crossdock.testing.golden import Golden
+from crossdock.testing.hazards import HAZARDS
+from crossdock.testing.hazards.hazard import Hazard
+from crossdock.testing.playing import Result, play
+from crossdock.testing.stage import Stage, StageClock, Subject, open_stage
+
+PROPERTY = "crossdock"
+"""Under this name a test's report carries its hazard's result to the plugin, also from the processes of xdist."""
+UPDATE_GOLDEN = "--crossdock-update-golden"
+_NAMES = frozenset(hazard.name for hazard in HAZARDS)
+
+
+@cache
+def _installed(name: str) -> Subject:
+    return Subject.installed(name)
+
+
+class ConnectorFixtures:
+    """Fixtures for tests of a connector: inherit, and name the connector.
+
+    `connector` is its entry point's name; `plugin` its module instead, where it is not installed. `sandbox_options` go
+    to the function that makes the sandbox, `settings` over the settings that the sandbox gives.
+    """
+
+    connector: ClassVar[str] = ""
+    plugin: ClassVar[Any] = None
+    sandbox_options: ClassVar[Mapping[str, Any]] = {}
+    settings: ClassVar[Mapping[str, str]] = {}
+
+    @pytest.fixture
+    def subject(self) -> Subject:
+        """The connector to be proven."""
+        if not self.connector:
+            pytest.fail(f'{type(self).__name__} does not name its connector: connector = "acme"')
+        return Subject.of(self.plugin, self.connector) if self.plugin is not None else _installed(self.connector)
+
+    @pytest.fixture
+    def stage(self, subject: Subject) -> Iterator[Stage]:
+        """A fresh sandbox, served over loopback, and sessions to it."""
+        with open_stage(subject, options=self.sandbox_options, values=self.settings) as made:
+            yield made
+
+    @pytest.fixture
+    def sandbox(self, stage: Stage) -> Sandbox:
+        """The stage's sandbox; plan faults with ``sandbox.fault("status", status=503)``."""
+        return stage.sandbox
+
+    @pytest.fixture
+    def session(self, stage: Stage) -> Session[Any]:
+        """A session to the stage's sandbox."""
+        return stage.session
+
+    @pytest.fixture
+    def clock(self, stage: Stage) -> StageClock:
+        """The session's clock: ``clock.set(moment)`` moves it, waiting takes no time."""
+        return stage.clock
+
+    @pytest.fixture
+    def golden(self, request: pytest.FixtureRequest) -> Golden:
+        """``golden("order", value)`` compares with ``golden/order.json`` beside the test."""
+        return Golden(Path(request.path).parent, update=request.config.getoption(UPDATE_GOLDEN))
+
+
+class ConnectorContract(ConnectorFixtures):
+    """Plays every hazard against a connector, one test each.
+
+    `exempt` maps a hazard's name to the reason why this connector need not survive it, as users will read it. It is
+    played all the same: an exemption that is no longer needed fails.
+    """
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+
+    @pytest.mark.parametrize("hazard", HAZARDS, ids=[hazard.name for hazard in HAZARDS])
+    def test_hazard(self, hazard: Hazard, subject: Subject, record_property: Any) -> None:
+        """The connector survives the hazard."""
+        result = play(hazard, subject, options=self.sandbox_options, values=self.settings)
+        reason = self.exempt.get(hazard.name)
+        record_property(PROPERTY, _told(subject, result, reason))
+        if reason is not None:
+            if result.state in ("passed", "not applicable"):
+                pytest.fail(f"The exemption of {hazard.name} is no longer needed: it {_ended(result)}", pytrace=False)
+            pytest.skip(f"exempt: {reason}")
+        if result.state == "failed":
+            pytest.fail(result.text, pytrace=False)
+        if result.state != "passed":
+            pytest.skip(f"{result.state}: {result.seen}")
+
+    def test_exemptions_name_hazards_and_say_why(self) -> None:
+        """Each exemption is of a hazard that there is, with a reason."""
+        unknown = sorted(self.exempt.keys() - _NAMES)
+        silent = sorted(name for name, reason in self.exempt.items() if not reason.strip())
+        if unknown:
+            pytest.fail(f"There is no hazard {', '.join(unknown)}; see docs/hazards.md.", pytrace=False)
+        if silent:
+            pytest.fail(f"The exemption of {', '.join(silent)} gives no reason.", pytrace=False)
+
+
+def _ended(result: Result) -> str:
+    return "passed." if result.state == "passed" else f"is not applicable. {result.seen}"
+
+
+def _told(subject: Subject, result: Result, reason: str | None) -> dict[str, str]:
+    source = getattr(subject.plugin, "__file__", None)
+    needed = reason is not None and result.state not in ("passed", "not applicable")
+    return {
+        "connector": subject.found.name,
+        "version": subject.found.version,
+        "folder": str(Path(source).parent) if source else "",
+        "hazard": result.hazard.name,
+        "result": "exempt" if needed else result.state,
+        "reason": reason if needed and reason else result.seen,
+    }

@@ -1,0 +1,105 @@
+"""The test class as an author uses it, in a pytest of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from catalogue import CATALOGUE
+from conftest import HERE, RIGHT
+
+from crossdock.testing import HAZARDS
+
+pytest_plugins = ["pytester"]
+
+TEST = """
+import sys
+sys.path[:0] = [{stall!r}, {here!r}]
+import acme
+from crossdock.testing import ConnectorContract
+
+class TestContract(ConnectorContract):
+    connector = "stall"
+    plugin = acme
+    exempt = {exempt!r}
+"""
+
+
+@pytest.fixture
+def author(pytester: pytest.Pytester):
+    """Writes a connector and its test file, and runs pytest there."""
+
+    def run(source: str, *arguments: str, exempt: dict[str, str] | None = None) -> pytest.RunResult:
+        (pytester.path / "acme.py").write_text(source)
+        pytester.makepyfile(
+            test_acme=TEST.format(stall=str(HERE), here=str(pytester.path), exempt=exempt or {}),
+        )
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+def source(name: str) -> str:
+    """A wrong connector's source."""
+    return next(each for each in CATALOGUE if each.name == name).source(RIGHT.read_text())
+
+
+@pytest.mark.slow
+def test_the_right_connector_is_gold_and_ships_a_report_of_every_hazard(author, pytester: pytest.Pytester) -> None:
+    result = author(RIGHT.read_text(), "--crossdock-report", "-v")
+
+    result.assert_outcomes(passed=len(HAZARDS) + 1)
+    result.stdout.fnmatch_lines(
+        ["*test_hazard[[]rows-edited-between-pages[]] PASSED*", f"crossdock: stall: gold ({len(HAZARDS)} passed)"]
+    )
+    report = json.loads((pytester.path / "contract.json").read_text())
+    assert (report["connector"], report["level"]) == ("stall", "gold")
+    assert [*report["hazards"]] == [hazard.name for hazard in HAZARDS]
+
+
+@pytest.mark.slow
+def test_a_wrong_connector_is_told_hazard_harm_and_what_was_seen(author, pytester: pytest.Pytester) -> None:
+    result = author(source("page-numbers"), "--crossdock-report", "-n", "2")
+
+    result.assert_outcomes(passed=len(HAZARDS) + 1 - 2, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "rows-edited-between-pages (bronze): An order that is edited while a list is read moves in it*",
+            "failed: orders: 2 of 250 rows were never handed out in this run and the next: 101, 202.",
+            "crossdock: stall: no level (2 failed*",
+        ]
+    )
+    assert json.loads((pytester.path / "contract.json").read_text())["level"] == ""
+
+
+@pytest.mark.slow
+def test_an_exempt_hazard_is_played_and_its_reason_is_shipped(author, pytester: pytest.Pytester) -> None:
+    reason = "The vendor has no status list at all."
+
+    result = author(source("unknown-status-refused"), "--crossdock-report", exempt={"new-word": reason})
+
+    result.assert_outcomes(passed=len(HAZARDS), skipped=1)
+    report = json.loads((pytester.path / "contract.json").read_text())
+    assert report["level"] == "gold"
+    assert report["hazards"]["new-word"] == {"level": "silver", "result": "exempt", "reason": reason}
+
+
+@pytest.mark.slow
+def test_an_exemption_that_is_no_longer_needed_or_that_is_of_nothing_fails(author) -> None:
+    exempt = {"new-word": "Once it was so.", "no-such-hazard": "Who knows."}
+
+    result = author(RIGHT.read_text(), "-k", "new-word or exemptions", exempt=exempt)
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines_random(
+        ["*The exemption of new-word is no longer needed: it passed.", "*There is no hazard no-such-hazard*"]
+    )
+
+
+@pytest.mark.slow
+def test_a_part_of_the_hazards_gives_no_level_and_writes_nothing(author, pytester: pytest.Pytester) -> None:
+    result = author(RIGHT.read_text(), "--crossdock-report", "-k", "new-word")
+
+    result.stdout.fnmatch_lines(["crossdock: stall: 1 hazards were played, not all, so there is no level."])
+    assert not Path(pytester.path / "contract.json").exists()
