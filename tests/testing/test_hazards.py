@@ -76,6 +76,25 @@ def test_what_cannot_happen_at_a_vendor_is_not_applicable_for_the_reason_given(r
     assert (result.state, result.seen) == ("not applicable", "orders: Orders are never deleted here.")
 
 
+@pytest.mark.parametrize(
+    ("fields", "state", "seen"),
+    [
+        ({"rows": 50}, "not rehearsed", "orders: All 50 rows came in one answer: Small needs more `rows`"),
+        ({"rows": 50, "whole": ("orders",)}, "not applicable", "orders: The whole stream comes in one answer"),
+    ],
+)
+def test_what_could_not_happen_between_two_pages_is_not_taken_for_passed(
+    right: Subject, monkeypatch, fields: dict, state: str, seen: str
+) -> None:
+    small = type("Small", (stall.StallRehearsal,), fields)
+    monkeypatch.setattr(stall.Stall, "rehearsal", lambda shop: small(shop))
+
+    result = play(_named("rows-removed-between-pages"), right)
+
+    assert result.state == state
+    assert result.seen.startswith(seen)
+
+
 def test_a_connector_that_the_registry_refuses_survives_nothing() -> None:
     misspelt = connector(RIGHT.read_text().replace("def fetch_orders", "def fetch_order"), "misspelt")
 

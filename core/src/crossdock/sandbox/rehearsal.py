@@ -40,11 +40,14 @@ class Impossible(Exception):
 class Rehearsal:
     """What the kit can make happen in a system; see the module.
 
-    `streams` are the streams that `add` and the others know. A key is always the key of the record that the connector
-    makes of the row, as text.
+    `streams` are the streams that `add` and the others know; `whole` those of them that the vendor gives in one answer,
+    a feed or an export, so that nothing can move between two. `rows` is more than fit two of the connector's pages. A
+    key is always the key of the record that the connector makes of the row, as text.
     """
 
     streams: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    rows: int = 250
 
     # -- rows of a stream
 

@@ -14,7 +14,6 @@ from crossdock.testing.hazards.hazard import Finding, demand_rows, hazard, reads
 from crossdock.testing.stage import Stage
 
 _ALWAYS = 10_000
-_PAGES = 250
 
 
 def _fill(stage: Stage, count: int = 3) -> None:
@@ -172,7 +171,7 @@ def slow(stage: Stage) -> None:
 )  # fmt: skip
 def in_the_middle(stage: Stage) -> None:
     """Each answer after the first is refused in its turn; going on from the last page's cursor loses nothing."""
-    stage.add(_PAGES)
+    stage.add(stage.rehearsal.rows)
     expected = stage.rehearsal.expected(stage.stream)
     asked = len(stage.requests())
     demand_rows(expected, stage.read().records)

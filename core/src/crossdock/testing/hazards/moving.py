@@ -11,8 +11,6 @@ from crossdock.sandbox import Impossible, NotRehearsed
 from crossdock.testing.hazards.hazard import Finding, NotApplicable, content, demand_rows, hazard, reads, several
 from crossdock.testing.stage import Haul, Stage
 
-ROWS = 250
-"""More than two pages of a hundred, which is as many rows as most vendors give at once."""
 _TURNS = 8
 _TURN = timedelta(seconds=20)
 
@@ -38,9 +36,18 @@ def _time_passes(stage: Stage) -> None:
         stage.clock.set(stage.clock.now() + _TURN)
 
 
+def _demand_pages(stage: Stage, answers: int) -> None:
+    """Say so when nothing could happen between two answers, because there was one."""
+    if stage.stream in stage.rehearsal.whole:
+        raise NotApplicable("The whole stream comes in one answer, so nothing can move between two.")
+    if answers < 2:
+        rows, name = stage.rehearsal.rows, type(stage.rehearsal).__name__
+        raise NotRehearsed(f"All {rows} rows came in one answer: {name} needs more `rows`, or names a `whole` stream.")
+
+
 def _busy(stage: Stage, act: Callable[[list[str], int], None]) -> None:
     """Read while `act` (with all keys, oldest first, and 0, 1, …) happens after each answer; nothing may be lost."""
-    keys = stage.add(ROWS)
+    keys = stage.add(stage.rehearsal.rows)
     ever = set(stage.rehearsal.expected(stage.stream))
 
     def happens(turn: int) -> None:
@@ -51,8 +58,7 @@ def _busy(stage: Stage, act: Callable[[list[str], int], None]) -> None:
     asked = len(stage.requests("GET"))
     with stage.between(happens, _TURNS):
         first = stage.read()
-    if len(stage.requests("GET")) - asked < 2:
-        raise NotApplicable("The whole stream comes in one answer, so nothing can move between two.")
+    _demand_pages(stage, len(stage.requests("GET")) - asked)
     _time_passes(stage)
     records = _together(first, stage.read(first.cursor))
     _demand_newest(stage, records)
@@ -117,7 +123,7 @@ def one_moment(stage: Stage) -> None:
     moment = _tick(stage, stage.rehearsal.now() - timedelta(hours=1))
     before = [moment - timedelta(seconds=5 * index) for index in range(30, 0, -1)]
     after = [moment + timedelta(seconds=5 * index) for index in range(1, 31)]
-    stage.add_at([*before, *[moment] * ROWS, *after])
+    stage.add_at([*before, *[moment] * stage.rehearsal.rows, *after])
     first = stage.read()
     demand_rows(stage.rehearsal.expected(stage.stream), _together(first))
 
@@ -157,7 +163,7 @@ def committed_late(stage: Stage) -> None:
 )  # fmt: skip
 def restart(stage: Stage) -> None:
     """Stop after each page and go on from its cursor: together that must be everything."""
-    stage.add(ROWS)
+    stage.add(stage.rehearsal.rows)
     expected = stage.rehearsal.expected(stage.stream)
     straight = stage.read()
     demand_rows(expected, _together(straight))
@@ -176,13 +182,12 @@ def restart(stage: Stage) -> None:
 )  # fmt: skip
 def quiet(stage: Stage) -> None:
     """A second run over a system in which nothing happens must ask less than the first."""
-    stage.add(ROWS)
+    stage.add(stage.rehearsal.rows)
     asked = len(stage.requests())
     first = stage.read()
     begun = len(stage.requests())
     second = stage.read(first.cursor)
-    if begun - asked < 2:
-        raise NotApplicable("The whole stream comes in one answer, so a second run cannot ask less.")
+    _demand_pages(stage, begun - asked)
     if len(stage.requests()) - begun >= begun - asked and len(second.records) >= len(first.records):
         raise Finding(f"The second run made as many requests as the first and read {len(second.records)} rows again.")
 
