@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from catalogue import CATALOGUE
-from conftest import HERE, RIGHT
+from stall_connectors import HERE, RIGHT
 
 from crossdock.testing import HAZARDS
 

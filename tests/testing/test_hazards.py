@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stall
 from catalogue import CATALOGUE, Wrong
-from conftest import RIGHT, connector
+from stall_connectors import RIGHT, connector
 
 from crossdock.sandbox import Impossible, Rehearsal
 from crossdock.testing import HAZARDS, Hazard, Subject, play
