@@ -21,9 +21,9 @@ _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 class Row(Generic[W]):
     """One payload of a list: the bytes as they came, and the typed value or why there is none."""
 
-    raw: bytes
-    value: W | None = None
-    error: RecordError | None = None
+    raw: bytes  #: the bytes as they came
+    value: W | None = None  #: the typed value; `None`: it does not fit
+    error: RecordError | None = None  #: why it does not fit
 
 
 def decode_row(raw: bytes, decoder: msgspec.json.Decoder[W]) -> Row[W]:
@@ -51,13 +51,12 @@ class Answer:
     `mask` takes secrets out of a text: errors quote bodies, and some systems quote the request in their answers.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    url: str
-    mask: Callable[[str], str] = str
-    seconds: float = 0.0
-    """How long the answer took, body included."""
+    status: int  #: the HTTP status
+    headers: Mapping[str, str]  #: names in lower case
+    content: bytes  #: the body's bytes
+    url: str  #: the address, secrets masked
+    mask: Callable[[str], str] = str  #: takes secrets out of a text
+    seconds: float = 0.0  #: how long the answer took, body included
 
     @property
     def date(self) -> datetime | None:
@@ -88,10 +87,15 @@ class Answer:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise self._not_json() from error
 
-    def rows(self, decoder: msgspec.json.Decoder[W]) -> list[Row[W]]:
-        """The body as a JSON array, row by row, so that one bad row does not spoil the page."""
+    def rows(self, decoder: msgspec.json.Decoder[W], within: msgspec.Raw | None = None) -> list[Row[W]]:
+        """The body as a JSON array, row by row, so that one bad row does not spoil the page.
+
+        `within` is the array when it is only a part of the body: a field typed as ``msgspec.Raw``; ``null`` is empty.
+        """
+        if within is not None and bytes(within) == b"null":
+            return []
         try:
-            raws = _RAWS.decode(self._body())
+            raws = _RAWS.decode(self._body() if within is None else within)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._not_json() from error
         return [decode_row(bytes(raw), decoder) for raw in raws]

@@ -64,8 +64,7 @@ def next_query(answer: Answer) -> str | None:
 
 def listed(answer: Answer, decoder: msgspec.json.Decoder[Any]) -> list[Row[Any]]:
     """The rows of a page, one by one; an answer without `items` has none."""
-    items = bytes(answer.decode(wire.LISTED).items)
-    return [] if items == b"null" else evolve(answer, content=items).rows(decoder)
+    return answer.rows(decoder, answer.decode(wire.LISTED).items)
 
 
 # -- by keys ---------------------------------------------------------------------------------------

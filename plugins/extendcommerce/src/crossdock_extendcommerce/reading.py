@@ -146,7 +146,7 @@ class WrappedListing(Listing[W]):
         pages = found.pagination_info.total_pages if found.pagination_info else None
         if pages is not None and page >= pages:
             self._last = page
-        return evolve(answer, content=bytes(raw)).rows(self.decoder)
+        return answer.rows(self.decoder, raw)
 
 
 @attrs.define
