@@ -88,10 +88,23 @@ bench: setup ## Measure what the promises cost, against the fastest sync without
 # -- keeping house -----------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: setup ## Write the generated pages again: hooks.md, command-line.md, hazards.md
+docs: setup ## Write the generated pages again: hooks, records, the public face, the command line, hazards
 	$(BIN)/python docs/write_hooks.py
+	$(BIN)/python docs/write_records.py
+	$(BIN)/python docs/write_reference.py
 	$(BIN)/python docs/write_command_line.py
 	$(BIN)/python docs/write_hazards.py
+
+SPHINX = $(BIN)/sphinx-build -q --fail-on-warning --keep-going -c docs --doctree-dir build/doctrees -b
+
+.PHONY: site
+site: setup ## Build the documentation site into build/site; a link that leads nowhere fails
+	@$(SPHINX) html . build/site
+	@echo "The site is at build/site/index.html"
+
+.PHONY: links
+links: setup ## Ask every external address that a page links to (needs the network)
+	@$(SPHINX) linkcheck . build/links
 
 .PHONY: pins
 pins: ## Renew the pinned versions in requirements/ (needs uv)
@@ -106,5 +119,5 @@ PIN = uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-an
 
 .PHONY: clean
 clean: ## Remove what can be made again: .venv, caches, builds
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache benchmarks/.work
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build benchmarks/.work
 	find $(CODE) docs -depth \( -name __pycache__ -o -name dist -o -name build -o -name '*.egg-info' \) -exec rm -rf {} +

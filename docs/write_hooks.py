@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crossdock.hookspecs import AMBIENT_HOOKS, CONNECTOR_HOOKS, AmbientSpec, ConnectorSpec
+from described import example, filled, prose, signature, typed
+
+import crossdock
+from crossdock import records
+from crossdock.hookspecs import AMBIENT_HOOKS, ARGUMENTS, CONNECTOR_HOOKS, AmbientSpec, ConnectorSpec
 
 PAGE = Path(__file__).with_name("hooks.md")
 
@@ -55,38 +58,61 @@ def page() -> str:
 
 
 def _contents(names: tuple[str, ...]) -> str:
-    links = " · ".join(f"[{name}](#{name})" for name in names)
-    return textwrap.fill(links, width=120, break_long_words=False, break_on_hyphens=False) + "\n"
+    return filled(" · ".join(f"[{name}](#{name})" for name in names)) + "\n"
 
 
 def _section(hook: Callable[..., Any]) -> str:
-    text, _, example = inspect.getdoc(hook).partition("\nExample::\n")
-    parts = [f"### {hook.__name__}", f"```python\n{_signature(hook)}\n```", _markdown(text.strip())]
-    if example.strip():
-        parts += ["Example:", f"```python\n{textwrap.dedent(example.strip(chr(10))).rstrip()}\n```"]
-    return "\n\n".join(parts) + "\n"
+    text, shown = example(inspect.getdoc(hook) or "")
+    parts = [f"### {hook.__name__}", f"```python\n{signature(hook)}: ...\n```", prose(text), _table(hook)]
+    if shown:
+        parts += ["Example:", f"```python\n{shown}\n```"]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _signature(hook: Callable[..., Any]) -> str:
+def _table(hook: Callable[..., Any]) -> str:
+    """Each argument, and what is to be answered, with links to what they are."""
     found = inspect.signature(hook)
-    parameters = [f"{name}: {each.annotation}" for name, each in found.parameters.items() if name != "self"]
-    one_line = f"def {hook.__name__}({', '.join(parameters)}) -> {found.return_annotation}: ..."
-    if len(one_line) <= 100:
-        return one_line
-    return "\n".join(
-        (f"def {hook.__name__}(", *(f"    {each}," for each in parameters), f") -> {found.return_annotation}: ...")
-    )
+    rows = [
+        f"| `{name}` | {typed(str(each.annotation), _links())} | {argument(hook.__name__, name)} |"
+        for name, each in found.parameters.items()
+        if name != "self"
+    ]
+    answer = found.return_annotation
+    if answer != "None":
+        rows.append(f"| answer | {typed(str(answer), _links())} | {_ANSWERS[_kind(str(answer))]} |")
+    return "\n".join(("| | type | what it is |", "|---|---|---|", *rows)) if rows else ""
 
 
-def _markdown(text: str) -> str:
-    """Docstrings mark code with one or two backticks; Markdown is content with one."""
-    return re.sub(r"``([^`]+)``", r"`\1`", "\n".join(_lines(text)).rstrip())
+def argument(hook: str, name: str) -> str:
+    """What an argument of a hook is."""
+    return ARGUMENTS.get(f"{hook}.{name}") or ARGUMENTS[name]
 
 
-def _lines(text: str) -> Iterator[str]:
-    for paragraph in text.split("\n\n"):
-        yield from textwrap.wrap(" ".join(paragraph.split()), width=120, break_long_words=False)
-        yield ""
+def _kind(answer: str) -> str:
+    return next(kind for kind in _ANSWERS if re.search(rf"\b{kind}\b", answer))
+
+
+_ANSWERS = {
+    "StillRunning": "an outcome for each item of the job when it is finished, else when to ask again",
+    "Outcome": "one for each item, by its key; items without an outcome are sent again later",
+    "Page": "pages, made one after the other; each is kept before the next is asked for",
+    "Sequence": "all that are there; an empty list when there is none",
+    "Receipt": "proof of the write, with the external id",
+    "Check": "one for each proven step",
+    "Preview": "what would be sent, its hash, its price and what is wrong with it",
+    "WebhookReply": "the HTTP answer, and what to fetch again",
+    "WebhookState": "the registration as it is now",
+    "ConnectorInfo": "always the same value",
+    "Record": "the record, changed or not; of the same kind",
+    "str": "empty: yes; else the reason why not",
+}
+"""What an answer is, by the first of these words in its type."""
+
+
+def _links() -> dict[str, str]:
+    links = {name: f"reference.md#{name.lower()}" for name in crossdock.__all__ if name not in ("Any", "__version__")}
+    kinds = {name: f"records.md#{name.lower()}" for name in links if hasattr(records, name) and name != "evolve"}
+    return {**links, **kinds, "Record": "records.md"}
 
 
 if __name__ == "__main__":

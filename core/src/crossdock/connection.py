@@ -24,31 +24,31 @@ class StreamInfo:
     the vendor's change clock.
     """
 
-    queries: frozenset[QueryKind] = frozenset(("since", "keys"))
-    every: timedelta = timedelta(hours=1)
-    minimum: timedelta = timedelta(minutes=1)
-    granularity: timedelta = timedelta(seconds=1)
+    queries: frozenset[QueryKind] = frozenset(("since", "keys"))  #: `since`, `keys` or both
+    every: timedelta = timedelta(hours=1)  #: the default schedule
+    minimum: timedelta = timedelta(minutes=1)  #: the shortest interval that the vendor allows
+    granularity: timedelta = timedelta(seconds=1)  #: the resolution of the vendor's change clock
 
 
 @attrs.frozen(kw_only=True)
 class Budget:
     """A vendor's limit: `calls` calls per `per`, at most `burst` at once; held across workers and restarts."""
 
-    name: str
-    calls: int
-    per: timedelta
-    burst: int = 1
+    name: str  #: what requests name it by: `budget=`
+    calls: int  #: how many calls
+    per: timedelta  #: in which time
+    burst: int = 1  #: how many of them may come at once
 
 
 @attrs.frozen
 class Outgoing:
     """A request about to leave: what an `Auth` may sign. `params` keeps order and repeats."""
 
-    method: str
-    url: str
-    params: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str]
-    content: bytes = b""
+    method: str  #: the HTTP method
+    url: str  #: the address without query
+    params: tuple[tuple[str, str], ...]  #: query parameters, in order, repeats kept
+    headers: Mapping[str, str]  #: as they will be sent
+    content: bytes = b""  #: the body's exact bytes
 
 
 Auth = Callable[[Outgoing], Outgoing]
@@ -63,22 +63,22 @@ class ClientCredentials:
     fetches one new token and repeats the request once. `budget` is the vendor's limit of token calls, if there is one.
     """
 
-    url: str
-    client_id: str
-    client_secret: Secret
-    scope: str = ""
-    budget: Budget | None = None
+    url: str  #: the token address
+    client_id: str  #: public
+    client_secret: Secret  #: never shown
+    scope: str = ""  #: if the vendor wants one
+    budget: Budget | None = None  #: the vendor's limit of token calls
 
 
 @attrs.frozen(kw_only=True)
 class Upload:
     """A file to be sent as ``multipart/form-data`` in the form field `field`, beside plain `values`."""
 
-    field: str
-    name: str
-    content: bytes
-    media_type: str = "application/octet-stream"
-    values: Mapping[str, str] = attrs.field(factory=dict)
+    field: str  #: the form field of the file
+    name: str  #: the file's name
+    content: bytes  #: its bytes
+    media_type: str = "application/octet-stream"  #: of the file
+    values: Mapping[str, str] = attrs.field(factory=dict)  #: other fields of the form
 
 
 @attrs.frozen(kw_only=True)
@@ -88,30 +88,31 @@ class Rule:
     `text` is a regular expression, searched without regard to case; `message` is the sentence for a person.
     """
 
-    status: int = 0
-    text: str = ""
+    status: int = 0  #: the HTTP status; 0: any error
+    text: str = ""  #: a regular expression, searched in the body without regard to case; empty: any body
+    #: the class of error
     verdict: Literal["transient", "record", "access", "unknown", "unsupported"]
-    message: str = ""
-    hint: str = ""
+    message: str = ""  #: a sentence for a person; empty: the vendor's words
+    hint: str = ""  #: what to do
 
 
 @attrs.frozen(kw_only=True)
 class Endpoint:
     """Where a connection's requests go and how they are made."""
 
-    base_url: str
-    auth: Auth | None = None
-    token: ClientCredentials | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    rules: tuple[Rule, ...] = ()
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    max_bytes: int = 64 * 1024 * 1024
-    concurrency: int = 4
+    base_url: str  #: what paths are joined to
+    auth: Auth | None = None  #: signs every attempt
+    token: ClientCredentials | None = None  #: OAuth2 client credentials, instead of `auth`
+    headers: Mapping[str, str] = attrs.field(factory=dict)  #: sent with every request
+    rules: tuple[Rule, ...] = ()  #: what this vendor's answers mean, looked at before the common table
+    connect_timeout: float = 10.0  #: seconds
+    read_timeout: float = 60.0  #: seconds without a byte
+    max_bytes: int = 64 * 1024 * 1024  #: a larger answer is refused
+    concurrency: int = 4  #: connections at once
+    #: the vendor's limits as this account has them; replaces those of `ConnectorInfo` with the same name
     budgets: tuple[Budget, ...] = ()
-    """The vendor's limits as this account has them; replaces those of `ConnectorInfo` with the same name."""
+    #: names of query parameters that are masked whatever their value (signatures, nonces)
     secret_params: frozenset[str] = frozenset()
-    """Names of query parameters that are masked whatever their value (signatures, nonces)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,22 +125,23 @@ class ConnectorInfo:
     `write_batch`: how many products, prices or balances one `push_*` call takes.
     """
 
-    name: str
-    title: str
-    settings: type[Any]
-    endpoint: Callable[[Any], Endpoint]
-    spec: int = SPEC_VERSION
+    name: str  #: as in the entry point and in `connection add -c`
+    title: str  #: as a person reads it
+    settings: type[Any]  #: the attrs class of the settings
+    endpoint: Callable[[Any], Endpoint]  #: makes the `Endpoint` from them
+    spec: int = SPEC_VERSION  #: the version of the hooks that it was written for
+    #: stream to how it can be read; only those that it fetches
     streams: Mapping[str, StreamInfo] = attrs.field(factory=dict)
-    budgets: tuple[Budget, ...] = ()
-    create_is_idempotent: bool = False
-    binding_orders: bool = False
+    budgets: tuple[Budget, ...] = ()  #: the vendor's limits
+    create_is_idempotent: bool = False  #: whether sending the same key twice makes one order
+    binding_orders: bool = False  #: whether an order takes effect at once, so that it is previewed and approved
+    #: `none`; `manual`: a person enters the address; `registers`: `register_webhook` does
     webhooks: Literal["none", "manual", "registers"] = "none"
-    find_after: timedelta = timedelta(seconds=10)
-    write_batch: int = 100
-    push_concurrency: int = 4
-    sandbox: str = ""
-    """``module:function`` that makes the sandbox; imported only when one is started."""
-    docs: str = ""
+    find_after: timedelta = timedelta(seconds=10)  #: how long after a lost answer to ask whether it was done
+    write_batch: int = 100  #: how many items one `push_*` of products, prices or stock takes
+    push_concurrency: int = 4  #: how many deliveries at once
+    sandbox: str = ""  #: `module:function` that makes the sandbox; imported only when one is started
+    docs: str = ""  #: the address of a page about the connector
 
 
 def basic_auth(user: str, password: Secret, *headers: str) -> Auth:

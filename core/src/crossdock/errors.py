@@ -32,8 +32,8 @@ class Gap:
     ``payment``), `value` the unknown code as the source system writes it.
     """
 
-    kind: str
-    value: str
+    kind: str  #: the mapping table: `sku`, `carrier`, `status`, `payment`, `shipping`, `tax`, `warehouse`, `country`
+    value: str  #: the unknown code, as the source system writes it
 
 
 class CrossdockError(Exception):

@@ -45,11 +45,11 @@ class Reading:
     `by_key` asks for the order of keys instead of change times. `lo` and `hi` are aware UTC or `None` (open).
     """
 
-    lo: datetime | None
-    hi: datetime | None
-    limit: int
-    offset: int = 0
-    by_key: bool = False
+    lo: datetime | None  #: change times from here on, inclusive; `None`: from the beginning
+    hi: datetime | None  #: to before this; `None`: open
+    limit: int  #: how many rows
+    offset: int = 0  #: how many rows of the answer to leave out
+    by_key: bool = False  #: sorted by key instead of by change time
 
 
 @attrs.frozen(kw_only=True)
@@ -62,25 +62,25 @@ class ChangeFeed(Generic[W]):
     walked in parts by `parallel` readers. `overlap` is re-read on every run for changes that were committed late.
     """
 
-    read: Callable[[Reading], Answer]
-    decoder: msgspec.json.Decoder[W]
-    sketch: msgspec.json.Decoder[Any]
-    key: Callable[[Any], str]
-    moment: Callable[[Any], datetime]
-    page_size: int = attrs.field(default=100, validator=attrs.validators.ge(2))
-    granularity: timedelta = timedelta(seconds=1)
-    overlap: timedelta = timedelta(minutes=10)
-    total: Callable[[Answer], int | None] | None = None
-    parallel: int = 4
-    split_from: int = 1000
+    read: Callable[[Reading], Answer]  #: asks the vendor
+    decoder: msgspec.json.Decoder[W]  #: types a row
+    sketch: msgspec.json.Decoder[Any]  #: types key and change time alone, for rows that `decoder` refuses
+    key: Callable[[Any], str]  #: the key of a typed row
+    moment: Callable[[Any], datetime]  #: its change time, aware
+    page_size: int = attrs.field(default=100, validator=attrs.validators.ge(2))  #: rows in a page
+    granularity: timedelta = timedelta(seconds=1)  #: the resolution of the vendor's change clock
+    overlap: timedelta = timedelta(minutes=10)  #: how far each run reads back
+    total: Callable[[Answer], int | None] | None = None  #: the vendor's own count, if it says one
+    parallel: int = 4  #: readers of a first import
+    split_from: int = 1000  #: rows from which a first import is read in parts
 
 
 @attrs.frozen(slots=True)
 class Batch(Generic[W]):
     """Rows to map, and the cursor that is safe once they are kept."""
 
-    rows: list[Row[W]]
-    cursor: str
+    rows: list[Row[W]]  #: the rows, for `session.page`
+    cursor: str  #: safe once they are kept
 
 
 class _Part(msgspec.Struct, omit_defaults=True):

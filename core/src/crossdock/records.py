@@ -96,28 +96,28 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A postal address as the source system holds it; `country` is ISO 3166-1 alpha-2."""
 
-    name: str = ""
-    company: str = ""
-    street: str = ""
-    street2: str = ""
-    street3: str = ""
-    postcode: str = ""
-    city: str = ""
-    region: str = ""
-    country: str = ""
-    phone: str = ""
-    email: str = ""
+    name: str = ""  #: the person
+    company: str = ""  #: the company
+    street: str = ""  #: street and number
+    street2: str = ""  #: what does not fit the first line
+    street3: str = ""  #: and the second
+    postcode: str = ""  #: as the country writes it
+    city: str = ""  #: the town
+    region: str = ""  #: state or province, as the source system writes it
+    country: str = ""  #: ISO 3166-1 alpha-2, such as `SE`
+    phone: str = ""  #: as it was given
+    email: str = ""  #: of whoever receives here
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who buys; `key` is empty for a guest."""
 
-    key: str = ""
-    name: str = ""
-    company: str = ""
-    email: str = ""
-    phone: str = ""
-    vat_number: str = ""
+    key: str = ""  #: the customer's key in the source system; empty for a guest
+    name: str = ""  #: the person
+    company: str = ""  #: the company
+    email: str = ""  #: where the buyer is written to
+    phone: str = ""  #: as it was given
+    vat_number: str = ""  #: the VAT identification number, with its country
 
 
 class Tax(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -126,10 +126,10 @@ class Tax(Value, frozen=True, kw_only=True, omit_defaults=True):
     AMOUNTS = _Fields("amount")
     MAYBE_AMOUNTS = _Fields("rate")
 
-    code: str = ""
-    name: str = ""
-    rate: Decimal | None = None
-    amount: Decimal = ZERO
+    code: str = ""  #: the source system's code; the mapping table `tax` renames it
+    name: str = ""  #: as a person reads it
+    rate: Decimal | None = None  #: in percent: 19 means 19 %; `None`: not known
+    amount: Decimal = ZERO  #: the tax itself, in the document's currency
 
 
 class Decoration(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,13 +137,13 @@ class Decoration(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     MAYBE_AMOUNTS = _Fields("width", "height")
 
-    technique: str = ""
-    position: str = ""
-    width: Decimal | None = None
-    height: Decimal | None = None
-    colours: tuple[str, ...] = ()
-    artwork_url: str = ""
-    instructions: str = ""
+    technique: str = ""  #: how it is applied, in the supplier's code
+    position: str = ""  #: where on the article, in the supplier's code
+    width: Decimal | None = None  #: of the print, in mm; `None`: not known
+    height: Decimal | None = None  #: of the print, in mm; `None`: not known
+    colours: tuple[str, ...] = ()  #: one entry for each colour of the print
+    artwork_url: str = ""  #: where the supplier fetches the file to print
+    instructions: str = ""  #: for the printer, in plain words
 
 
 class OrderLine(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -151,20 +151,20 @@ class OrderLine(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     AMOUNTS = _Fields("quantity", "unit_price", "discount", "total", "tax")
 
-    key: str
-    sku: str = ""
-    gtin: str = ""
-    name: str = ""
-    quantity: Decimal = ZERO
-    unit_price: Decimal = ZERO
-    discount: Decimal = ZERO
-    total: Decimal = ZERO
-    tax: Decimal = ZERO
-    taxes: tuple[Tax, ...] = ()
-    status: str = ""
-    ship_to: Address | None = None
-    decorations: tuple[Decoration, ...] = ()
-    extras: Mapping[str, Any] = {}
+    key: str  #: unique in the order; shipments and decisions name it
+    sku: str = ""  #: the article; the mapping table `sku` renames it
+    gtin: str = ""  #: EAN, UPC or ISBN, as text
+    name: str = ""  #: as the buyer saw it
+    quantity: Decimal = ZERO  #: pieces ordered
+    unit_price: Decimal = ZERO  #: of one piece before `discount`, in the order's tax mode
+    discount: Decimal = ZERO  #: for the whole line, positive
+    total: Decimal = ZERO  #: `quantity` x `unit_price` - `discount`, in the order's tax mode
+    tax: Decimal = ZERO  #: of the whole line, in both tax modes
+    taxes: tuple[Tax, ...] = ()  #: `tax` by rate, where the system says it
+    status: str = ""  #: the vendor's word for this line, where lines have one
+    ship_to: Address | None = None  #: where this line goes when that differs from the order
+    decorations: tuple[Decoration, ...] = ()  #: prints on this line's goods
+    extras: Mapping[str, Any] = {}  #: what else the vendor says of the line
 
 
 class Charge(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,13 +172,14 @@ class Charge(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     AMOUNTS = _Fields("total", "tax")
 
-    key: str = ""
+    key: str = ""  #: the source system's key of the charge
+    #: what it is; `rounding` is made by `with_rounding_line` alone
     kind: Literal["shipping", "fee", "rounding"] = "fee"
-    code: str = ""
-    name: str = ""
-    total: Decimal = ZERO
-    tax: Decimal = ZERO
-    taxes: tuple[Tax, ...] = ()
+    code: str = ""  #: the source system's code; the mapping table `shipping` renames it for shipping
+    name: str = ""  #: as the buyer saw it
+    total: Decimal = ZERO  #: in the order's tax mode; negative for a rebate
+    tax: Decimal = ZERO  #: of the charge, in both tax modes
+    taxes: tuple[Tax, ...] = ()  #: `tax` by rate
 
 
 class Discount(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -186,9 +187,9 @@ class Discount(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     AMOUNTS = _Fields("amount")
 
-    code: str = ""
-    amount: Decimal = ZERO
-    in_lines: bool = True
+    code: str = ""  #: the voucher's code or the campaign's name
+    amount: Decimal = ZERO  #: positive, in the order's tax mode
+    in_lines: bool = True  #: whether the lines' totals contain it already; if not, it is taken off the sum
 
 
 class RefundLine(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -196,10 +197,10 @@ class RefundLine(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     AMOUNTS = _Fields("quantity", "total")
 
-    line_key: str = ""
-    sku: str = ""
-    quantity: Decimal = ZERO
-    total: Decimal = ZERO
+    line_key: str = ""  #: `key` of the order line
+    sku: str = ""  #: the article
+    quantity: Decimal = ZERO  #: pieces given back, positive
+    total: Decimal = ZERO  #: money given back for them, positive
 
 
 class Refund(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -208,21 +209,21 @@ class Refund(Value, frozen=True, kw_only=True, omit_defaults=True):
     AMOUNTS = _Fields("total", "tax")
     MOMENTS = _Fields("refunded_at")
 
-    key: str
-    total: Decimal = ZERO
-    tax: Decimal = ZERO
-    reason: str = ""
-    refunded_at: datetime | None = None
-    lines: tuple[RefundLine, ...] = ()
+    key: str  #: unique in the order
+    total: Decimal = ZERO  #: given back, positive, with tax
+    tax: Decimal = ZERO  #: the tax in `total`, positive
+    reason: str = ""  #: as somebody wrote it
+    refunded_at: datetime | None = None  #: when
+    lines: tuple[RefundLine, ...] = ()  #: what was given back, where the system says it
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it was paid; `method` is the vendor's code, `reference` the payment provider's id."""
 
-    method: str = ""
-    title: str = ""
-    reference: str = ""
-    paid: bool = False
+    method: str = ""  #: the vendor's code; the mapping table `payment` renames it
+    title: str = ""  #: as the buyer saw it
+    reference: str = ""  #: the payment provider's id of the transaction
+    paid: bool = False  #: whether the money is there
 
 
 class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -241,35 +242,37 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "orders"
     volatile: ClassVar[tuple[str, ...]] = ("updated_at",)
 
-    key: str
-    number: str = ""
-    channel: str = ""
-    status: OrderStatus = "unknown"
-    raw_status: str = ""
-    placed_at: datetime | None = None
-    paid_at: datetime | None = None
-    currency: str = ""
-    prices_include_tax: bool = False
-    customer: Party = Party()
-    billing: Address | None = None
-    shipping_address: Address | None = None
-    lines: tuple[OrderLine, ...] = ()
-    charges: tuple[Charge, ...] = ()
-    discounts: tuple[Discount, ...] = ()
-    taxes: tuple[Tax, ...] = ()
-    refunds: tuple[Refund, ...] = ()
-    total: Decimal = ZERO
-    total_tax: Decimal = ZERO
-    discount_total: Decimal = ZERO
-    payment: Payment = Payment()
+    key: str  #: the vendor's stable id; not the number that people see, if that is another one
+    number: str = ""  #: what people call it
+    channel: str = ""  #: where it was sold, when one connection has several channels
+    status: OrderStatus = "unknown"  #: how far it is, in one of the words of `OrderStatus`
+    raw_status: str = ""  #: the vendor's own word; the mapping table `status` renames it
+    placed_at: datetime | None = None  #: when the buyer ordered
+    paid_at: datetime | None = None  #: when the money came
+    currency: str = ""  #: ISO 4217, of every amount in the document
+    prices_include_tax: bool = False  #: the tax mode of lines, charges and discounts
+    customer: Party = Party()  #: who buys
+    billing: Address | None = None  #: where the invoice goes
+    shipping_address: Address | None = None  #: where the goods go
+    lines: tuple[OrderLine, ...] = ()  #: the goods
+    charges: tuple[Charge, ...] = ()  #: shipping, fees, rounding
+    discounts: tuple[Discount, ...] = ()  #: vouchers and campaigns
+    taxes: tuple[Tax, ...] = ()  #: sums by rate, for the whole document
+    refunds: tuple[Refund, ...] = ()  #: what was given back
+    total: Decimal = ZERO  #: what the buyer pays, tax included, before refunds
+    total_tax: Decimal = ZERO  #: all tax in `total`
+    discount_total: Decimal = ZERO  #: what the source system calls the sum of discounts, for information
+    payment: Payment = Payment()  #: how it was paid
+    #: who ships; orders that a third party ships are not handed on
     fulfilled_by: Literal["seller", "third_party"] = "seller"
-    needs_acceptance: bool = False
-    note: str = ""
+    needs_acceptance: bool = False  #: whether the marketplace waits for the seller's word
+    note: str = ""  #: the buyer's words
+    #: other systems' identifiers; `external` is the idempotency key, if Crossdock made the order
     references: Mapping[str, str] = {}
-    accept_by: datetime | None = None
-    ship_by: datetime | None = None
-    extras: Mapping[str, Any] = {}
-    updated_at: datetime | None = None
+    accept_by: datetime | None = None  #: the seller's word has to come before
+    ship_by: datetime | None = None  #: the goods have to leave before
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def ref(self) -> str:
@@ -280,14 +283,14 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
 class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A sellable variation of a product."""
 
-    key: str
-    sku: str = ""
-    gtin: str = ""
-    name: str = ""
-    attributes: Mapping[str, str] = {}
-    image_url: str = ""
-    enabled: bool = True
-    extras: Mapping[str, Any] = {}
+    key: str  #: the vendor's stable id of the variation
+    sku: str = ""  #: what is ordered
+    gtin: str = ""  #: EAN, UPC or ISBN, as text
+    name: str = ""  #: as a buyer reads it
+    attributes: Mapping[str, str] = {}  #: what makes it differ: `{"Colour": "red"}`
+    image_url: str = ""  #: its own picture
+    enabled: bool = True  #: whether it can be bought
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
 
 
 class Product(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -299,27 +302,27 @@ class Product(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "products"
     volatile: ClassVar[tuple[str, ...]] = ("updated_at",)
 
-    key: str
-    sku: str = ""
-    gtin: str = ""
-    name: str = ""
-    description: str = ""
-    brand: str = ""
-    categories: tuple[str, ...] = ()
-    image_urls: tuple[str, ...] = ()
-    enabled: bool = True
-    type: str = "simple"
-    unit: str = ""
-    weight: Decimal | None = None
-    length: Decimal | None = None
-    width: Decimal | None = None
-    height: Decimal | None = None
-    country_of_origin: str = ""
-    customs_code: str = ""
-    tax_class: str = ""
-    variants: tuple[Variant, ...] = ()
-    extras: Mapping[str, Any] = {}
-    updated_at: datetime | None = None
+    key: str  #: the vendor's stable id
+    sku: str = ""  #: what is ordered, when there are no variants; the mapping table `sku` renames it
+    gtin: str = ""  #: EAN, UPC or ISBN, as text
+    name: str = ""  #: as a buyer reads it
+    description: str = ""  #: plain text or HTML, as the vendor holds it
+    brand: str = ""  #: the maker's name
+    categories: tuple[str, ...] = ()  #: names, or paths such as `Office > Pens`
+    image_urls: tuple[str, ...] = ()  #: pictures, the main one first
+    enabled: bool = True  #: whether it can be bought
+    type: str = "simple"  #: the vendor's word for the kind of product
+    unit: str = ""  #: what is counted: piece, box; the vendor's word
+    weight: Decimal | None = None  #: in kg
+    length: Decimal | None = None  #: in cm
+    width: Decimal | None = None  #: in cm
+    height: Decimal | None = None  #: in cm
+    country_of_origin: str = ""  #: ISO 3166-1 alpha-2
+    customs_code: str = ""  #: the customs tariff number
+    tax_class: str = ""  #: the vendor's code
+    variants: tuple[Variant, ...] = ()  #: the variations that are sold instead of it
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def ref(self) -> str:
@@ -337,19 +340,19 @@ class Price(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "prices"
     volatile: ClassVar[tuple[str, ...]] = ("updated_at",)
 
-    sku: str
-    amount: Decimal = ZERO
-    currency: str = ""
-    includes_tax: bool = False
-    from_quantity: Decimal = ONE
-    customer: str = ""
-    price_list: str = ""
-    list_price: Decimal | None = None
-    tax_rate: Decimal | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    extras: Mapping[str, Any] = {}
-    updated_at: datetime | None = None
+    sku: str  #: the article; the mapping table `sku` renames it
+    amount: Decimal = ZERO  #: of one piece, in `currency`
+    currency: str = ""  #: ISO 4217
+    includes_tax: bool = False  #: the tax mode of `amount` and `list_price`
+    from_quantity: Decimal = ONE  #: from how many pieces on
+    customer: str = ""  #: for this customer only; empty: for everybody
+    price_list: str = ""  #: of this list; empty: the only one
+    list_price: Decimal | None = None  #: the crossed-out price before a reduction; `None`: there is none
+    tax_rate: Decimal | None = None  #: in percent; `None`: not known
+    valid_from: datetime | None = None  #: from this moment on; `None`: already
+    valid_until: datetime | None = None  #: until this moment; `None`: for good
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def key(self) -> str:
@@ -370,8 +373,8 @@ class Incoming(Value, frozen=True, kw_only=True, omit_defaults=True):
     AMOUNTS = _Fields("quantity")
     MOMENTS = _Fields("expected_at")
 
-    quantity: Decimal = ZERO
-    expected_at: datetime | None = None
+    quantity: Decimal = ZERO  #: pieces
+    expected_at: datetime | None = None  #: when they should arrive; `None`: not known
 
 
 class Balance(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -384,14 +387,14 @@ class Balance(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "balance"
     volatile: ClassVar[tuple[str, ...]] = ("as_of", "updated_at")
 
-    sku: str
-    warehouse: str = ""
-    available: Decimal = ZERO
-    physical: Decimal | None = None
-    incoming: tuple[Incoming, ...] = ()
-    extras: Mapping[str, Any] = {}
-    as_of: datetime | None = None
-    updated_at: datetime | None = None
+    sku: str  #: the article; the mapping table `sku` renames it
+    warehouse: str = ""  #: the vendor's code; the mapping table `warehouse` renames it; empty: there is one
+    available: Decimal = ZERO  #: pieces that can be sold now
+    physical: Decimal | None = None  #: pieces on the shelf, reserved ones too; `None`: not known
+    incoming: tuple[Incoming, ...] = ()  #: goods on their way in
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    as_of: datetime | None = None  #: the moment that `available` shows; `None`: when it was read
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def key(self) -> str:
@@ -407,8 +410,8 @@ class Balance(Value, frozen=True, kw_only=True, omit_defaults=True):
 class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One parcel of a shipment."""
 
-    number: str = ""
-    tracking_url: str = ""
+    number: str = ""  #: the parcel's number
+    tracking_url: str = ""  #: where its way is shown
 
 
 class ShipmentLine(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -416,9 +419,9 @@ class ShipmentLine(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     AMOUNTS = _Fields("quantity")
 
-    order_line: str = ""
-    sku: str = ""
-    quantity: Decimal = ZERO
+    order_line: str = ""  #: `key` of the line in the source order, when known
+    sku: str = ""  #: the article; the mapping table `sku` renames it
+    quantity: Decimal = ZERO  #: pieces in this shipment
 
 
 class Shipment(Value, frozen=True, kw_only=True, omit_defaults=True):
@@ -429,19 +432,19 @@ class Shipment(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "shipments"
     volatile: ClassVar[tuple[str, ...]] = ("updated_at",)
 
-    key: str
-    order_key: str = ""
-    number: str = ""
-    carrier: str = ""
-    carrier_name: str = ""
-    tracking_number: str = ""
-    tracking_url: str = ""
-    parcels: tuple[Parcel, ...] = ()
-    lines: tuple[ShipmentLine, ...] = ()
-    shipped_at: datetime | None = None
-    completes_order: bool = False
-    extras: Mapping[str, Any] = {}
-    updated_at: datetime | None = None
+    key: str  #: the vendor's stable id of the shipment
+    order_key: str = ""  #: the order's key in the system that shipped
+    number: str = ""  #: what people call it
+    carrier: str = ""  #: the carrier's code; the mapping table `carrier` renames it
+    carrier_name: str = ""  #: as a person reads it
+    tracking_number: str = ""  #: the parcel's number, or the first one's
+    tracking_url: str = ""  #: where its way is shown
+    parcels: tuple[Parcel, ...] = ()  #: all parcels, when there are several
+    lines: tuple[ShipmentLine, ...] = ()  #: what is in it; empty: the system does not say
+    shipped_at: datetime | None = None  #: when it left
+    completes_order: bool = False  #: whether nothing more follows for this order
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def ref(self) -> str:
@@ -457,19 +460,19 @@ class Customer(Value, frozen=True, kw_only=True, omit_defaults=True):
     stream: ClassVar[str] = "customers"
     volatile: ClassVar[tuple[str, ...]] = ("updated_at",)
 
-    key: str
-    number: str = ""
-    name: str = ""
-    company: str = ""
-    email: str = ""
-    phone: str = ""
-    vat_number: str = ""
-    organization_number: str = ""
-    billing: Address | None = None
-    shipping_address: Address | None = None
-    group: str = ""
-    extras: Mapping[str, Any] = {}
-    updated_at: datetime | None = None
+    key: str  #: the vendor's stable id
+    number: str = ""  #: what people call it
+    name: str = ""  #: the person
+    company: str = ""  #: the company
+    email: str = ""  #: where it is written to
+    phone: str = ""  #: as it was given
+    vat_number: str = ""  #: the VAT identification number, with its country
+    organization_number: str = ""  #: the number in the company register
+    billing: Address | None = None  #: where invoices go
+    shipping_address: Address | None = None  #: where goods go
+    group: str = ""  #: the vendor's group or price class
+    extras: Mapping[str, Any] = {}  #: what else the vendor says
+    updated_at: datetime | None = None  #: the vendor's change time
 
     @property
     def ref(self) -> str:

@@ -45,9 +45,9 @@ class Memory(Protocol):
 class StoredFile:
     """A file as it was kept: its bytes, when, and what is known of it beside (an ETag, a version)."""
 
-    content: bytes
-    kept_at: datetime
-    facts: Mapping[str, str] = attrs.field(factory=dict)
+    content: bytes  #: the bytes
+    kept_at: datetime  #: when it was kept, UTC
+    facts: Mapping[str, str] = attrs.field(factory=dict)  #: what was kept beside: an ETag, a version
 
 
 class Files(Protocol):
@@ -74,13 +74,14 @@ class Page(Generic[R_co]):
     that is before this run: a feed that was made earlier, a kept file.
     """
 
-    records: tuple[R_co, ...]
-    cursor: str | None = None
-    rejects: tuple[RecordError, ...] = ()
-    payloads: tuple[bytes, ...] = ()
+    records: tuple[R_co, ...]  #: the records of this page
+    cursor: str | None = None  #: where to restart; `None` leaves the bookmark where it is
+    rejects: tuple[RecordError, ...] = ()  #: rows that could not be mapped, each a `RecordError`
+    payloads: tuple[bytes, ...] = ()  #: the vendor's bytes beside each record, or empty
+    #: reason to the number of rows that were left out on purpose
     skipped: Mapping[str, int] = attrs.field(factory=dict)
-    seen: int | None = None
-    read_at: datetime | None = None
+    seen: int | None = None  #: how many rows the vendor sent; `None`: not counted
+    read_at: datetime | None = None  #: the moment that the rows show, if it is before this run
 
 
 @attrs.frozen
@@ -90,16 +91,16 @@ class Since:
     `until` bounds the read, `start` is the connection's *Order start*: older records may be left out as skipped.
     """
 
-    cursor: str | None = None
-    until: datetime | None = None
-    start: datetime | None = None
+    cursor: str | None = None  #: the bookmark; `None`: from the beginning
+    until: datetime | None = None  #: the end of what is asked for; `None`: now
+    start: datetime | None = None  #: the connection's *Order start*; `None`: there is none
 
 
 @attrs.frozen
 class ByKeys:
     """Just these records."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  #: keys of the records, or what the hook says: SKUs, order keys
 
 
 Query = Since | ByKeys
@@ -112,12 +113,12 @@ class Receipt:
     `status` is the vendor's word for its state there, `job` an import job that still runs.
     """
 
-    external_id: str
-    number: str = ""
-    url: str = ""
-    status: str = ""
-    note: str = ""
-    job: str = ""
+    external_id: str  #: the record's key in this system, never empty
+    number: str = ""  #: what people call it there
+    url: str = ""  #: where a person sees it
+    status: str = ""  #: the vendor's word for its state
+    note: str = ""  #: a sentence for whoever reads the ledger
+    job: str = ""  #: the import job that decides later; empty: done
 
 
 @attrs.frozen(kw_only=True)
@@ -128,30 +129,31 @@ class Outcome:
     refused it (`message`, `gap`), ``submitted`` that `job` decides later.
     """
 
-    key: str
-    state: str
-    external_id: str = ""
-    message: str = ""
-    path: str = ""
-    gap: Gap | None = None
-    job: str = ""
+    key: str  #: the item's key as it was handed in
+    state: str  #: `done`, `rejected` or `submitted`
+    external_id: str = ""  #: the item's key in this system, if it has one
+    message: str = ""  #: why it was rejected, in the vendor's words
+    path: str = ""  #: the bad field
+    gap: Gap | None = None  #: the unknown code, if that is why
+    job: str = ""  #: for `submitted`: what `check_job` is asked with
 
 
 @attrs.frozen
 class StillRunning:
     """An import job is not finished; ask again after `wait` seconds."""
 
-    wait: float = 60.0
+    wait: float = 60.0  #: seconds until it is worth asking again
 
 
 @attrs.frozen(kw_only=True)
 class Check:
     """One proven step of verify. A red step has a `hint` that says what to do; `facts` are what was learnt."""
 
-    name: str
-    state: str
-    detail: str = ""
-    hint: str = ""
+    name: str  #: what was proven, a word or two
+    state: str  #: `ok`, `warn` or `fail`
+    detail: str = ""  #: what was seen
+    hint: str = ""  #: what to do, for `warn` and `fail`
+    #: what was learnt; kept as `session.facts`, and offered as choices of settings
     facts: Mapping[str, Any] = attrs.field(factory=dict)
 
 
@@ -159,58 +161,58 @@ class Check:
 class Preview:
     """What a binding order would be: `body` exactly as it would be sent, `hash` of it, price, problems found."""
 
-    body: str
-    hash: str
-    total: str = ""
-    currency: str = ""
-    problems: tuple[str, ...] = ()
+    body: str  #: exactly what would be sent
+    hash: str  #: of everything that must not change between approval and sending
+    total: str = ""  #: the price as text, for a person
+    currency: str = ""  #: ISO 4217
+    problems: tuple[str, ...] = ()  #: sentences; with any, the order cannot be approved
 
 
 @attrs.frozen(kw_only=True)
 class Decision:
     """Accept or refuse lines of a marketplace order; empty `lines` means all."""
 
-    accept: bool
-    lines: tuple[str, ...] = ()
-    reason: str = ""
+    accept: bool  #: `True` to accept, `False` to refuse
+    lines: tuple[str, ...] = ()  #: keys of the order lines; empty: all
+    reason: str = ""  #: why it is refused, a code of the marketplace or words
 
 
 @attrs.frozen(kw_only=True)
 class WebhookRequest:
     """A webhook as it came: method, headers (names in lower case), query and the exact body bytes."""
 
-    method: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
+    method: str  #: the HTTP method
+    headers: Mapping[str, str]  #: names in lower case
+    query: Mapping[str, str]  #: query parameters without the token
+    body: bytes  #: the exact bytes, for the signature
 
 
 @attrs.frozen(kw_only=True)
 class Changed:
     """These keys of a stream may have changed: fetch them again. Empty `keys` asks for a normal fetch."""
 
-    stream: str
-    keys: tuple[str, ...] = ()
+    stream: str  #: the stream to read again
+    keys: tuple[str, ...] = ()  #: which records; empty: what changed since the bookmark
 
 
 @attrs.frozen(kw_only=True)
 class WebhookReply:
     """The answer to a webhook: HTTP `status` and `body`, what to fetch again, and a key to de-duplicate on."""
 
-    status: int
-    signals: tuple[Changed, ...] = ()
-    body: str = ""
-    dedupe: str = ""
-    note: str = ""
+    status: int  #: HTTP status of the answer, 200 to 599; only 2xx is worked on
+    signals: tuple[Changed, ...] = ()  #: what to fetch again
+    body: str = ""  #: text of the answer, for a handshake
+    dedupe: str = ""  #: two webhooks with the same text are one; empty: never the same
+    note: str = ""  #: for the inbox, a word or two
 
 
 @attrs.frozen(kw_only=True)
 class WebhookState:
     """A registration at the vendor."""
 
-    external_id: str
-    active: bool
-    note: str = ""
+    external_id: str  #: the registration's id at the vendor
+    active: bool  #: whether the vendor delivers now
+    note: str = ""  #: a sentence for a person
 
 
 class HeldFiles:
@@ -244,18 +246,16 @@ class HeldFiles:
 class Session(Generic[S]):
     """An opened connection: its name, settings, HTTP session, clock, log and memory."""
 
-    connection: str
-    settings: S
-    http: Http
-    clock: Clock
-    log: logging.LoggerAdapter[logging.Logger]
-    memory: Memory
+    connection: str  #: the connection's name
+    settings: S  #: the connector's own settings class, filled
+    http: Http  #: requests that are signed, paced, repeated and judged
+    clock: Clock  #: `now()`, `sleep(seconds)`, `stopping`: never the machine's own
+    log: logging.LoggerAdapter[logging.Logger]  #: a logger that names the connection; it masks nothing
+    memory: Memory  #: what the connector remembers between runs
+    #: the connection's files; kept in memory only where nothing is saved (verifying what is not saved yet)
     files: Files = attrs.field(factory=lambda: HeldFiles())
-    """The connection's files; kept in memory only where nothing is saved (verifying what is not saved yet)."""
-    hooks: Any = None
-    """The hooks that third parties added (see `AmbientSpec.add_hookspecs`), to be called by name."""
-    facts: Mapping[str, Any] = attrs.field(factory=dict)
-    """What the last green verify learnt."""
+    hooks: Any = None  #: the hooks that third parties added (see `add_hookspecs`), to be called by name
+    facts: Mapping[str, Any] = attrs.field(factory=dict)  #: what the last green verify learnt
 
     def page(
         self,

@@ -33,15 +33,15 @@ _HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Front pa
 class Fault:
     """One fault: `kind` on requests whose method and path match, `times` times after `skip` matches."""
 
-    kind: str = attrs.field(validator=attrs.validators.in_(KINDS))
-    method: str = "*"
-    path: str = ".*"
-    times: int = 1
-    skip: int = 0
-    status: int = 500
-    headers: dict[str, str] = attrs.field(factory=dict)
-    body: str = ""
-    seconds: float = 0.0
+    kind: str = attrs.field(validator=attrs.validators.in_(KINDS))  #: one of `KINDS`
+    method: str = "*"  #: of the requests that it meets; `*`: any
+    path: str = ".*"  #: a regular expression, searched in path and query
+    times: int = 1  #: how many requests it meets
+    skip: int = 0  #: how many it lets pass before
+    status: int = 500  #: for `status`
+    headers: dict[str, str] = attrs.field(factory=dict)  #: of the answer
+    body: str = ""  #: of the answer
+    seconds: float = 0.0  #: for `slow`
 
     def matches(self, method: str, path: str) -> bool:
         """Whether this fault applies to the request; a match is counted, also while skipping."""
