@@ -12,6 +12,8 @@ from author_kit import blocks, files
 
 from crossdock import Decision, Outgoing, Product, Receipt, Secret, WebhookRequest, evolve
 from crossdock.app import App
+from crossdock.web.door import create
+from crossdock.web.serving import Serving
 
 
 def _outgoing(**more):
@@ -416,6 +418,24 @@ def test_webhooks_are_registered_checked_and_turned_into_what_to_fetch(project):
     assert project.shop.hook["url"].startswith("https://hooks.shop.example/hooks/shop/")
     assert [(each.stream, each.keys) for each in genuine.signals] == [("orders", ("1001",))]
     assert (forged.status, altered.status, handshake.body) == (401, 401, "c-1")
+
+
+def test_a_webhook_that_is_delivered_brings_the_order(project):
+    project.connect("shop")
+    project.run("stream", "on", "shop", "orders")
+    with App() as app:
+        door = Serving(create(app), "127.0.0.1", 0)
+        door.start()
+        try:
+            project.run("webhook", "register", "shop", "--base", door.url)
+            assert project.shop.deliver("order.changed", str(project.shop.place())) == 200
+        finally:
+            door.stop()
+
+    project.run("webhook", "work")
+
+    with App() as app:
+        assert app.store.records.get("shop", "orders", "1001")
 
 
 def test_an_edition_without_webhooks_says_so(project):
