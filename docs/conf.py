@@ -88,6 +88,12 @@ def _with_contents(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] += "\n" + "\n\n".join(_tree(*section) for section in contents(source[0])) + "\n"
 
 
+def _contents_again(*_: object) -> list[str]:
+    """The contents depend on which pages there are, so they are read in every build."""
+    return [root_doc]
+
+
 def setup(app: Sphinx) -> None:
     """Take part in the build."""
+    app.connect("env-get-outdated", _contents_again)
     app.connect("source-read", _with_contents)

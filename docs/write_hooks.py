@@ -22,11 +22,11 @@ _INTRO = """\
 This page is written by `make docs` from `crossdock.hookspecs`; do not edit it.
 
 A *connector* is a module with plain functions, marked with `hookimpl`, that is named in the entry-point group
-`crossdock.connectors`. It implements the hooks that its system can do and leaves the others out; `crossdock connectors`
-shows which, read from the code. All hooks are synchronous; they take their arguments without defaults, may leave out
-arguments that they do not need, and never answer `None`.
+`crossdock.connectors`. [Pages for authors](author/acme.md) build one. It implements the hooks that its system can do
+and leaves the others out; `crossdock connectors` shows which, read from the code. All hooks are synchronous; they take
+their arguments without defaults, may leave out arguments that they do not need, and never answer `None`.
 
-What a connector raises tells the engine what to do next:
+What a connector raises tells the engine what to do next ([errors](author/errors.md)):
 
 | error | what happens |
 |---|---|
