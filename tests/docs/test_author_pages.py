@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import msgspec
@@ -446,3 +449,21 @@ def test_an_edition_without_webhooks_says_so(project):
 
     assert "cannot do that" in shown
     assert "Acme Business" in shown
+
+
+# -- the contract kit ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_connector_keeps_its_contract(package, tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--crossdock-report",
+            package / "tests" / "test_contract.py",
+        ],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = msgspec.json.decode((package / "crossdock_acme" / "contract.json").read_bytes())
+    assert report["level"] in ("silver", "gold")
