@@ -10,7 +10,6 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +28,6 @@ class Field:
     meaning: str
 
 
-@cache
 def fields(kind: type[Any]) -> tuple[Field, ...]:
     """The public fields of a class in the order of their declaration."""
     lines = textwrap.dedent(inspect.getsource(kind)).splitlines()

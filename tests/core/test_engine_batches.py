@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import attrs
 import pytest
+from depot import TOKEN
 
 from crossdock.engine import decide
 from crossdock.engine.route import check_flow
@@ -317,6 +319,18 @@ def test_what_the_report_does_not_name_is_parked(world, submitted):
     world.push(submitted)
 
     assert sorted(effect.cause for effect in world.effects(submitted)) == ["", "no outcome"]
+
+
+def test_a_report_that_says_our_credentials_back_is_kept_without_them(world, submitted):
+    rows = [{"key": key, "state": "rejected", "message": f"sent with {TOKEN}"} for key in keyed(world, A=1, B=1)]
+    report = json.dumps({"finished": True, "rows": rows})
+    world.shop.fault("status", method="GET", path="/imports", status=200, body=report)
+    world.later(minutes=1)
+
+    world.push(submitted)
+
+    assert {TOKEN in effect.message for effect in world.effects(submitted)} == {False}
+    assert {"sent with" in effect.message for effect in world.effects(submitted)} == {True}
 
 
 def test_the_report_is_read_by_the_keys_that_were_handed_in(world):

@@ -127,9 +127,9 @@ class Connector:
             if hasattr(pages, "close"):
                 pages.close()
 
-    def _outcomes(self, hook: str, session: Session[Any], **items: Any) -> list[Outcome]:
+    def _outcomes(self, hook: str, session: Session[Any], answer: Any) -> list[Outcome]:
         mask = session.http.redactor.text  # a vendor's words on one item of a batch may quote the request
-        outcomes = self._listed(hook, session, Outcome, self._call(hook, session=session, **items))
+        outcomes = self._listed(hook, session, Outcome, answer)
         return [attrs.evolve(each, message=mask(each.message)) if each.message else each for each in outcomes]
 
     def _listed(self, hook: str, session: Session[Any], kind: type[T], answer: Any) -> list[T]:
@@ -202,20 +202,20 @@ class Connector:
 
     def push_products(self, session: Session[Any], products: Sequence[Product]) -> list[Outcome]:
         """See `ConnectorSpec.push_products`."""
-        return self._outcomes("push_products", session, products=products)
+        return self._outcomes("push_products", session, self._call("push_products", session=session, products=products))
 
     def push_prices(self, session: Session[Any], prices: Sequence[Price]) -> list[Outcome]:
         """See `ConnectorSpec.push_prices`."""
-        return self._outcomes("push_prices", session, prices=prices)
+        return self._outcomes("push_prices", session, self._call("push_prices", session=session, prices=prices))
 
     def push_balance(self, session: Session[Any], balances: Sequence[Balance]) -> list[Outcome]:
         """See `ConnectorSpec.push_balance`."""
-        return self._outcomes("push_balance", session, balances=balances)
+        return self._outcomes("push_balance", session, self._call("push_balance", session=session, balances=balances))
 
     def check_job(self, session: Session[Any], job: str) -> list[Outcome] | StillRunning:
         """See `ConnectorSpec.check_job`."""
         answer = self._call("check_job", session=session, job=job)
-        return answer if isinstance(answer, StillRunning) else self._listed("check_job", session, Outcome, answer)
+        return answer if isinstance(answer, StillRunning) else self._outcomes("check_job", session, answer)
 
     def handle_webhook(self, session: Session[Any], request: WebhookRequest) -> WebhookReply:
         """See `ConnectorSpec.handle_webhook`."""
