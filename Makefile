@@ -67,7 +67,7 @@ test: setup ## Run everything that must be green: the whole test suite with lint
 .PHONY: check
 check: lint ## Run what is quick, in less than a minute: lint, types, and the core's tests that are neither slow nor property-based
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow and not hypothesis" --ignore tests/architecture/test_tools.py \
-		tests/core tests/architecture
+		tests/core tests/architecture tests/docs/test_reference.py tests/docs/test_site.py
 
 .PHONY: lint
 lint: setup ## Check style, format, types and layers

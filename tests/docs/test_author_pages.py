@@ -112,6 +112,7 @@ def test_more_orders_of_one_second_than_fit_a_page_are_all_read(project):
     assert (second["new"], second["changed"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_every_stream_is_read_over_all_of_its_pages(project, installed):
     names = {f"SKU-{number}": "Article" for number in range(97)}
     installed("sandbox").ARTICLES.update(names)
@@ -280,6 +281,7 @@ def test_an_unknown_article_is_a_gap_that_a_mapping_closes(trading):
     assert len(trading.office.orders) == 1
 
 
+@pytest.mark.slow
 def test_an_order_that_is_being_edited_is_brought_up_to_date_later(trading):
     trading.shop.place()
     trading.json("sync", "shop", "orders")
@@ -382,6 +384,7 @@ def test_orders_are_previewed_accepted_and_cancelled(project):
 # -- limits and errors ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_day_with_a_limit_that_is_reached_loses_nothing(project, installed):
     for _ in range(15):
         project.shop.place()
