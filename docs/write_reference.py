@@ -147,6 +147,8 @@ def _class(kind: type[Any], links: dict[str, str]) -> Iterator[str]:
     if not issubclass(kind, Exception) and fields(kind):
         yield table(kind, links)
     for name, function, is_property in methods(kind):
+        if name == "close":  # the core's business
+            continue
         head = f"{name}" if is_property else signature(function, name).removeprefix("def ")
         yield f"```python\n{head}\n```"
         yield prose(inspect.getdoc(function) or "")

@@ -187,7 +187,7 @@ def test_what_pages_show_passes_the_type_checker(package: Path, tmp_path: Path) 
         [
             Path(sys.executable).parent / "mypy", "--config-file", ROOT / "pyproject.toml", "--no-error-summary",
             "--disable-error-code=empty-body", "--cache-dir", tmp_path / "cache", record, examples,
-            package / "crossdock_acme",
+            package / "crossdock_acme", package / "tests",
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
