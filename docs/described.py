@@ -106,13 +106,13 @@ def _shown(default: str | None) -> str:
     if default is None:
         return "required"
     plain = {"''": "empty", "()": "none", "{}": "none", "[]": "none", "ZERO": "`0`", "ONE": "`1`", "b''": "empty"}
-    text = plain.get(default) or f"`{default}`".replace('"', "'")
+    text = plain.get(default) or f"`{default}`".replace("'", '"')
     return _escaped(text)
 
 
 def typed(text: str, links: Mapping[str, str]) -> str:
     """A type as code, linked to what its first known name is."""
-    code = _escaped(f"`{text}`")
+    code = _escaped(f"`{text}`").replace("'", '"')
     target = next((links[name] for name in re.findall(r"\w+", text) if name in links), "")
     return f"[{code}]({target})" if target else code
 
@@ -120,21 +120,28 @@ def typed(text: str, links: Mapping[str, str]) -> str:
 def signature(function: Callable[..., Any], name: str = "") -> str:
     """A function as one would write its head, on several lines when it is long."""
     found = inspect.signature(function)
-    shown = [str(each) for key, each in found.parameters.items() if key != "self"]
-    star = next((i for i, each in enumerate(found.parameters.values()) if each.kind is each.KEYWORD_ONLY), None)
-    if star is not None and not any(each.kind is each.VAR_POSITIONAL for each in found.parameters.values()):
-        shown.insert(star - ("self" in found.parameters), "*")
+    parts: list[str] = []
+    for each in found.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and not any(part.startswith("*") for part in parts):
+            parts.append("*")
+        if each.name != "self":
+            parts.append(_parameter(each))
     answer = "" if found.return_annotation is found.empty else f" -> {found.return_annotation}"
-    head, parts = f"def {name or function.__name__}", [_plain(each) for each in shown]
+    head = f"def {name or function.__name__}"
     one = f"{head}({', '.join(parts)}){answer}"
     if len(one) <= 96:
         return one
     return "\n".join((f"{head}(", *(f"    {each}," for each in parts), f"){answer}"))
 
 
-def _plain(parameter: str) -> str:
-    """A parameter without what only the interpreter wants: quoted types, addresses of objects."""
-    return re.sub(r"<object object at [^>]+>", "...", re.sub(r"'([\w. |\[\],]+)'", r"\1", parameter))
+def _parameter(each: inspect.Parameter) -> str:
+    star = "*" if each.kind is each.VAR_POSITIONAL else "**" if each.kind is each.VAR_KEYWORD else ""
+    text = f"{star}{each.name}" if each.annotation is each.empty else f"{star}{each.name}: {each.annotation}"
+    if each.default is each.empty:
+        return text
+    # A bare object marks "nothing was given"; its address says nothing.
+    default = "..." if type(each.default) is object else repr(each.default).replace("'", '"')
+    return f"{text} = {default}"
 
 
 def prose(text: str) -> str:
