@@ -11,6 +11,7 @@ LARGER = {
     "core/src/crossdock/paging.py": "the walks share their cursor and their proofs",
     "core/src/crossdock/records.py": "a list of classes, most of it their fields",
     "core/src/crossdock/registry.py": "a list of typed faces, one for each hook",
+    "core/src/crossdock/store/tables.py": "a list of tables, most of it their columns",
     "plugins/extendcommerce/src/crossdock_extendcommerce/sandbox/orders.py": "the vendor's rules for an order",
     "plugins/extendcommerce/src/crossdock_extendcommerce/sandbox/twin.py": "a method for each thing people do there",
     "plugins/woocommerce/src/crossdock_woocommerce/sandbox/routes.py": "a table of the vendor's addresses",

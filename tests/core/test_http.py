@@ -36,7 +36,8 @@ from crossdock import (
     header_auth,
     query_auth,
 )
-from crossdock.http.client import Exchange, Http
+from crossdock.http.client import Http
+from crossdock.http.exchange import Exchange
 from crossdock.http.limits import MemoryLimiter
 from crossdock.http.parts import flatten
 from crossdock.sandbox import Sandbox, json_response, serve

@@ -11,7 +11,7 @@ import pytest
 
 from crossdock.connection import Budget
 from crossdock.errors import LeaseLostError
-from crossdock.http.client import Exchange
+from crossdock.http.exchange import Exchange
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow
 from crossdock.store.database import connect
 from crossdock.store.journal import StoredExchanges, StoredLimiter

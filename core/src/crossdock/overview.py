@@ -63,6 +63,8 @@ class FlowHealth:
     counts: dict[str, int]
     oldest_unsent: str | None
     source_read_at: str | None
+    shown_since: str | None = None
+    """Of stock: what the target shows is no older than this."""
     problem: str = ""
 
 
@@ -178,11 +180,23 @@ def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: d
     if stuck:
         parts.append(f"the oldest of {own['ready']} ready has waited since {planned_at:%Y-%m-%d %H:%M} UTC")
     source = next((each for each in store.config.streams(row.source) if each.stream == row.stream), None)
+    read_at = store.records.read_at(row.source, row.reads)
     return FlowHealth(
         name=row.name, stream=row.stream, source=row.source, target=row.target, mode=row.mode, counts=own,
         oldest_unsent=oldest, source_read_at=source.synced_at if source else None,
+        shown_since=shown_since(row, read_at, oldest),
         problem=f"The flow {row.name}: {', '.join(parts)}." if parts else "",
     )  # fmt: skip
+
+
+def shown_since(flow: FlowRow, read_at: str | None, oldest_unsent: str | None) -> str | None:
+    """Of a flow of stock: the moment that what the target shows is no older than; a stamp.
+
+    That is when the stock was last read, unless something of it waits for longer.
+    """
+    if flow.stream != "balance" or flow.mode != "live" or not read_at:
+        return None
+    return min(read_at, oldest_unsent) if oldest_unsent else read_at
 
 
 def _webhooks(store: Store, states: dict[str, str], now: datetime) -> list[WebhookHealth]:

@@ -39,11 +39,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("crossdock.cli.explain:explain", "The story of one record: seen, mapped, sent, answered."),
     "reconcile": ("crossdock.cli.reconcile:reconcile", "Compare both sides of a flow: missing, extra, different."),
     "log": ("crossdock.cli.log:log", "Runs, requests and events."),
+    "metrics": ("crossdock.cli.metrics:metrics", "Figures for Prometheus, as /metrics shows them."),
+    "erase": ("crossdock.cli.erase:erase", "Erase what is stored about one person."),
     "doctor": ("crossdock.cli.doctor:doctor", "Check this installation and project."),
     "sandbox": ("crossdock.cli.sandbox:sandbox", "A system's twin on this machine, for trying without an account."),
     "apply": ("crossdock.cli.apply:apply", "Make the project what crossdock.toml says."),
     "export": ("crossdock.cli.export:export", "Write the project as configuration, without secrets."),
-    "db": ("crossdock.cli.db:db", "The database: upgrade, check, say that it was restored."),
+    "db": ("crossdock.cli.db:db", "The database: upgrade, check, prune, say that it was restored."),
 }
 
 EPILOG = """\b

@@ -12,6 +12,7 @@ from typing import cast
 
 import click
 
+from crossdock import logs
 from crossdock.app import App
 from crossdock.cli import PROJECT
 from crossdock.errors import UsageError
@@ -24,6 +25,7 @@ def app_from_context(ctx: click.Context | None = None) -> App:
     ctx = ctx or click.get_current_context()
     app = ctx.meta.get(_APP)
     if app is None:
+        logs.configure(service=False)
         root = ctx.find_root()
         app = root.with_resource(App(root.meta.get(PROJECT)))
         ctx.meta[_APP] = app

@@ -6,19 +6,21 @@ import contextlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
+import attrs
 import click
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context
+from crossdock.cli.context import app_from_context, stoppable
 from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural
 from crossdock.engine.restore import mark_restored
+from crossdock.retention import days_text
 from crossdock.store import migrate
 from crossdock.store.database import Database, connect, sqlite_path
 
 
 @click.group()
 def db() -> None:
-    """The database: upgrade, version, check, path, restored."""
+    """The database: upgrade, version, check, path, prune, restored."""
 
 
 @contextlib.contextmanager
@@ -120,3 +122,53 @@ def restored(as_json: bool) -> None:
         yield "Next: crossdock sync, then crossdock push, then crossdock reconcile FLOW"
 
     emit(marked, as_json, text)
+
+
+_FORGOTTEN = {
+    "payloads": "payloads of records", "exchanges": "requests in the log", "runs": "runs",
+    "attempts": "tries of effects", "events": "events", "inbox": "webhooks", "alerts": "alerts",
+    "notices": "messages of alerts", "personal": "orders and shipments without the person now",
+}  # fmt: skip
+
+
+@db.command(epilog=examples("crossdock db prune --dry-run", "crossdock db prune", "crossdock db prune --compact"))
+@click.option("--dry-run", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--compact", "smaller", is_flag=True, help="Then give the space back to the disk; nothing else may run.")
+@json_option
+def prune(dry_run: bool, smaller: bool, as_json: bool) -> None:
+    """Forget what is older than the project keeps it: see [retention] in crossdock.toml.
+
+    The ledger, bindings, bookmarks, records and whatever waits for somebody stay, however old. Works in small steps
+    beside everything else, may be stopped and repeated. Exit code 1 when another process is at it.
+    """
+    from crossdock.housekeeping import compact, housekeep, retention_of
+
+    if dry_run and smaller:
+        raise click.UsageError("--compact does something; --dry-run does nothing.")
+    app = app_from_context()
+    kept = retention_of(app)
+    with stoppable(app):
+        done = housekeep(app, dry_run=dry_run)
+    size = compact(app) if smaller and not done.busy else done.size
+
+    def lines() -> Iterator[str]:
+        if done.busy:
+            yield f"{mark('warn')} Another process is pruning right now."
+            return
+        for kind, number in done.forgotten.items():
+            span = getattr(kept, "alerts" if kind == "notices" else kind)
+            yield f"{number:>9,} {_FORGOTTEN[kind]} older than {days_text(span)}"
+        yield f"{mark('ok')} {'This would be forgotten' if dry_run else 'Forgotten'}."
+        yield f"The database has {megabytes(size)}" + (
+            "." if smaller or not done.free
+            else f", {megabytes(done.free)} of it free for what comes; crossdock db prune --compact gives it back."
+        )  # fmt: skip
+
+    emit({**attrs.asdict(done), "size": size, "dry_run": dry_run, "compacted": smaller}, as_json, lines)
+    if done.busy:
+        needs_attention()
+
+
+def megabytes(size: int) -> str:
+    """Bytes for a person."""
+    return f"{size / 1_000_000:,.1f} MB"

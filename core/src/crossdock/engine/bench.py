@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from crossdock.store.store import Store
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT = 15.0
+_LOG = logging.getLogger("crossdock.runs")
 
 
 @attrs.frozen(eq=False)
@@ -61,6 +63,7 @@ def pause_connection(bench: Bench, connection: str, error: AccessError) -> None:
         if first:
             bench.store.journal.event("connection paused", connection, str(error), now)
     if first:
+        _LOG.error("connection %s paused: %s", connection, error)
         bench.ambient.tell("connection_paused", connection=connection, error=error)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import attrs
 import msgspec
 
-from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, describe, pause_connection
+from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, pause_connection
+from crossdock.engine.erase import keep_erased
 from crossdock.engine.route import hold_paused, route
+from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
 from crossdock.engine.stock import stock_was_read
 from crossdock.errors import (
     AccessError,
-    ConnectorError,
     CrossdockError,
     PluginError,
     RecordError,
@@ -30,6 +31,7 @@ from crossdock.session import ByKeys, Page, Query, Since
 from crossdock.store.database import clean, stamp, unstamp
 from crossdock.store.leases import Lease
 from crossdock.store.records import Prepared
+from crossdock.trace import know, span, working
 
 BUCKETS = ("new", "changed", "unchanged", "parked", "skipped")
 
@@ -92,7 +94,7 @@ def pull(
             f"{connection} ({opened.connector.info.title}) has no stream {stream!r}.",
             hint="See the matrix of: crossdock connectors",
         )
-    with _lease(bench, f"pull:{connection}:{stream}") as lease:
+    with working(connection=connection, stream=stream), _lease(bench, f"pull:{connection}:{stream}") as lease:
         return _Pull(bench, opened, stream, lease, report).run(keys, full=full, since=since, dry_run=dry_run)
 
 
@@ -157,6 +159,7 @@ class _Pull:
         bench.store.journal.bury(name, self.stream, bench.clock.now())
         self.shows = bench.clock.now()
         self.number = bench.store.journal.begin("pull", self.shows, connection=name, stream=self.stream)
+        know(run=self.number)
         self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
         self.parked_before = bench.store.records.any_parked(name, self.stream)
         state = "done"
@@ -164,7 +167,8 @@ class _Pull:
         calls = self.opened.session.http.count
         try:
             query, moving = self._query(keys, full, since)
-            self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
+            with span("pull"):
+                self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
             if bench.clock.stopping:
                 state = "stopped"
             elif not dry_run:
@@ -177,14 +181,10 @@ class _Pull:
             waits = isinstance(failed, TransientError) and failed.wait is not None
             state, error = "waiting" if waits else "failed", failed
         except BaseException as broken:
-            with contextlib.suppress(StoreError):
-                text = f"It was broken off: {type(broken).__name__}: {broken}"
-                bench.store.journal.end(self.number, "failed", self.counts.as_dict(), text, bench.clock.now())
+            break_off(bench, "pull", self.number, self.counts.as_dict(), broken)
             raise
         self.counts.requests = self.opened.session.http.count - calls
-        self.opened.flush()
-        message = describe(error) if isinstance(error, ConnectorError) else str(error or "")
-        bench.store.journal.end(self.number, state, self.counts.as_dict(), message, bench.clock.now())
+        end_run(bench, self.opened, "pull", self.number, state, self.counts.as_dict(), error)
         return Pulled(self.number, state, self.counts, error)
 
     def _was_read(self, *, by_key: bool, whole: bool) -> None:
@@ -229,7 +229,8 @@ class _Pull:
             for page in pages:
                 if not isinstance(page, Page):
                     raise PluginError(f"{self.opened.connector.name} answered a {type(page).__name__}, not a Page.")
-                self._page(page, moving=moving, dry_run=dry_run)
+                with span("page", rows=len(page.records)):
+                    self._page(page, moving=moving, dry_run=dry_run)
                 if self.report:
                     self.report(self.counts.as_dict())
                 if self.bench.clock.stopping:
@@ -247,6 +248,8 @@ class _Pull:
                 now = bench.clock.now()
                 if not dry_run:
                     bench.store.leases.check(self.lease, now, LEASE)
+                if bench.store.persons.any_erased(name, self.stream):
+                    prepared = keep_erased(bench.store, name, self.stream, prepared, parked, now)
                 fresh = self._sort(prepared, dry_run=dry_run)
                 self.counts.parked += len(parked)
                 if not self.counts.balanced:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,6 +16,7 @@ from crossdock.engine.batch import AGAIN, Batches
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
 from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
+from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind, idempotency_key
 from crossdock.engine.stock import lock_stock
 from crossdock.engine.substance import DEAD
@@ -27,7 +27,6 @@ from crossdock.errors import (
     CrossdockError,
     OutcomeUnknownError,
     RecordError,
-    StoreError,
     UnsupportedError,
     UsageError,
 )
@@ -39,6 +38,7 @@ from crossdock.store.database import unstamp
 from crossdock.store.leases import is_dead
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, cause_of
+from crossdock.trace import carried, know, span, working
 
 
 @attrs.frozen
@@ -68,7 +68,8 @@ def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), rep
         raise UsageError(
             f"The flow {flow.name} runs dry, nothing is sent.", hint=f"Switch dry_run off in the flow {flow.name}."
         )
-    return _Push(bench, flow, report).run(patience)
+    with working(flow=flow.name, stream=flow.stream, connection=flow.writes_to):
+        return _Push(bench, flow, report).run(patience)
 
 
 class _Push(Batches):
@@ -81,6 +82,7 @@ class _Push(Batches):
     def run(self, patience: timedelta) -> Pushed:
         bench, flow, store = self.bench, self.flow, self.bench.store
         self.number = store.journal.begin("push", bench.clock.now(), connection=flow.writes_to, flow=flow.name)
+        know(run=self.number)
         calls = self.opened.session.http.count
         stop = threading.Event()
         threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True).start()
@@ -89,7 +91,8 @@ class _Push(Batches):
         try:
             while not bench.clock.stopping:
                 self._recover()
-                self._round()
+                with span("push"):
+                    self._round()
                 if self.error is not None:
                     state = "failed"
                     break
@@ -102,16 +105,13 @@ class _Push(Batches):
         except CrossdockError as error:
             self.error, state = error, "failed"
         except BaseException as broken:
-            with contextlib.suppress(StoreError):
-                text = f"It was broken off: {type(broken).__name__}: {broken}"
-                store.journal.end(self.number, "failed", self.counts.as_dict(), text, bench.clock.now())
+            break_off(bench, "push", self.number, self.counts.as_dict(), broken)
             raise
         finally:
             stop.set()
         self.counts.requests = self.opened.session.http.count - calls
-        self.opened.flush()
         store.gaps.close_idle(flow.name, bench.clock.now())
-        store.journal.end(self.number, state, self.counts.as_dict(), str(self.error or ""), bench.clock.now())
+        end_run(bench, self.opened, "push", self.number, state, self.counts.as_dict(), self.error)
         return Pushed(self.number, flow.name, state, self.counts, self.error, self._next())
 
     def _next(self) -> str | None:
@@ -141,14 +141,14 @@ class _Push(Batches):
         with ThreadPoolExecutor(info.push_concurrency * 2, thread_name_prefix=f"push-{self.flow.name}") as pool:
             running: set[Future[None]] = set()
             for effect in self._claim_doubts():
-                running.add(pool.submit(self._guarded, self._resolve, effect))
+                running.add(pool.submit(carried(self._guarded), self._resolve, effect))
             more = True
             while running or more:
                 # Twice the slots: the next ones are claimed while the present ones wait for the vendor.
                 if more and len(running) < info.push_concurrency * 3:
                     jobs = self._claim_jobs(info.push_concurrency)
                     more = bool(jobs)
-                    running |= {pool.submit(self._guarded, *job) for job in jobs}
+                    running |= {pool.submit(carried(self._guarded), *job) for job in jobs}
                 if not running:
                     break
                 if not more or len(running) >= info.push_concurrency * 3:
@@ -178,7 +178,8 @@ class _Push(Batches):
 
     def _guarded(self, work: Any, item: Any) -> None:
         try:
-            work(item)
+            with span("deliver", effects=len(item) if isinstance(item, list) else 1):
+                work(item)
         except CrossdockError as error:
             self._fail(error)
         finally:

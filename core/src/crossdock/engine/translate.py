@@ -8,6 +8,7 @@ from typing import Any
 from crossdock.engine.bench import Bench
 from crossdock.errors import PluginError, RecordError
 from crossdock.mapping import total_difference, with_rounding_line
+from crossdock.personal import is_erased
 from crossdock.records import Address, Balance, Customer, Order, OrderLine, Price, Product, Shipment, evolve
 from crossdock.store.config import FlowRow
 
@@ -16,6 +17,11 @@ Tables = Mapping[str, Mapping[str, str]]
 
 def translate(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
     """The record as the target gets it; raises `RecordError` when a rule or the totals policy holds it back."""
+    if is_erased(record):
+        raise RecordError(
+            "Its personal data were erased, so nothing of it is sent any more.",
+            hint="Tell the target by hand what changed, then: crossdock effects discard ID",
+        )
     record = renamed(bench, flow, tables, record)
     if isinstance(record, Order) and flow.options.totals != "keep":
         difference = total_difference(record)

@@ -13,10 +13,9 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import attrs
 import httpx
 import msgspec
 
@@ -33,39 +32,19 @@ from crossdock.errors import (
 from crossdock.http.answer import Answer, retry_after
 from crossdock.http.clients import Clients
 from crossdock.http.delivery import accepted, writes
+from crossdock.http.exchange import Exchange, ExchangeLog, excerpt
 from crossdock.http.limits import PATIENCE, Limiter
 from crossdock.http.parts import Params, bearing, flatten, multipart
 from crossdock.http.redact import Redactor
 from crossdock.http.tokens import HeldToken, Tokens, TokenStore
 from crossdock.http.verdict import judge
+from crossdock.trace import span
 
 _ATTEMPTS = 4
 _DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
-_BODY_KEPT = 4096
 _TOKENS_KEPT = 4
 _TOKEN_PAUSE = timedelta(minutes=1)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-
-
-@attrs.frozen(kw_only=True)
-class Exchange:
-    """One request and its answer, secrets masked, bodies cut, for the exchange log."""
-
-    at: datetime
-    method: str
-    url: str
-    status: int | None
-    seconds: float
-    request_body: str
-    response_body: str
-    error: str
-
-
-class ExchangeLog(Protocol):
-    """Where exchanges go."""
-
-    def keep(self, exchange: Exchange) -> None:
-        """Keep one exchange; must not raise."""
 
 
 class Http:
@@ -293,7 +272,9 @@ class Http:
             writes(at)
         self.count += 1
         try:
-            answer = self._send(signed, timeout, create=create)
+            with span(f"HTTP {signed.method}", url__full=self.redactor.text(signed.url)) as seen:
+                answer = self._send(signed, timeout, create=create)
+                seen.note(http__response__status_code=answer.status, http__request__method=signed.method)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError) as error:
             # Not chained: the cause quotes the header or address, and a credential with it.
             raise AccessError(
@@ -381,19 +362,9 @@ class Http:
                 url=mask.text(f"{sent.url}?{query}" if query else sent.url),
                 status=answer.status if answer else None,
                 seconds=monotonic() - started,
-                request_body=_excerpt(sent.content, mask),
+                request_body=excerpt(sent.content, mask),
                 # What grants a token is a secret that nobody knows yet.
-                response_body=_excerpt(answer.content, mask) if answer and not secret else "",
+                response_body=excerpt(answer.content, mask) if answer and not secret else "",
                 error=mask.text(error),
             )
         )
-
-
-def _excerpt(body: bytes, mask: Redactor) -> str:
-    # Mask before cutting: a secret cut in half would no longer be recognised. The margin bounds the work.
-    return mask.text(body[: _BODY_KEPT * 2].decode("utf-8", "replace"))[:_BODY_KEPT]
-
-
-def seconds(value: timedelta | None) -> float:
-    """A wait in seconds; none is zero."""
-    return value.total_seconds() if value else 0.0

@@ -27,6 +27,7 @@ from crossdock.store.ledger import COLUMNS, Effect, Intent, Ledger
 EARLY = "raised too early"
 """The cause of stock that waits to be raised: its next value need not wait."""
 _WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND effect.cause = '{EARLY}')"
+_SETTLED = "effect.state IN ('done', 'superseded', 'discarded')"
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 
 
@@ -45,8 +46,10 @@ class Effects(Ledger):
         at = stamp(now)
         self._db.many(
             "INSERT INTO effect (flow, operation, source, target, stream, key, ref, state, wanted, created_at, "
-            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (flow, key, operation) DO UPDATE SET "
+            "updated_at, unsent_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (flow, key, operation) DO UPDATE SET "
             "wanted = excluded.wanted, ref = excluded.ref, updated_at = excluded.updated_at, "
+            f"unsent_since = CASE WHEN {_SETTLED} THEN excluded.unsent_since ELSE effect.unsent_since END, "
             "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
             "WHEN effect.done = excluded.wanted AND effect.sent = effect.done THEN 'done' ELSE excluded.state END, "
             f"not_before = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.not_before END, "
@@ -56,7 +59,7 @@ class Effects(Ledger):
             "message = CASE WHEN effect.state = 'parked' THEN '' ELSE effect.message END, "
             "approval = '' WHERE effect.wanted <> excluded.wanted",
             [
-                (flow, operation, source, target, stream, each.key, each.ref, state, each.wanted, at, at)
+                (flow, operation, source, target, stream, each.key, each.ref, state, each.wanted, at, at, at)
                 for each in intents
             ],
         )
@@ -166,9 +169,9 @@ class Effects(Ledger):
     def wake(self, flow: str, ref: str, now: datetime) -> int:
         """Superseded effects of the records that `ref` names are ready again: what they waited for is known now."""
         return self._db.run(
-            "UPDATE effect SET state = 'ready', message = '', not_before = '', updated_at = ? "
+            "UPDATE effect SET state = 'ready', message = '', not_before = '', updated_at = ?, unsent_since = ? "
             "WHERE flow = ? AND ref = ? AND state = 'superseded'",
-            (stamp(now), flow, ref),
+            (stamp(now), stamp(now), flow, ref),
         )
 
     # -- settling ----------------------------------------------------------------------------------
@@ -198,9 +201,9 @@ class Effects(Ledger):
         held = self._db.run(
             "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
             "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, "
-            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', updated_at = ? "
-            "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
-            (external_id, clean(number), document, message, at, effect.id, effect.sent),
+            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', updated_at = ?, "
+            "unsent_since = ? WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
+            (external_id, clean(number), document, message, at, at, effect.id, effect.sent),
         )
         self.note(effect.id, run, "done", message, now)
         return held == 1
@@ -300,8 +303,9 @@ class Effects(Ledger):
             marks = ", ".join("?" * len(when))
             touched = self._db.run(
                 f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, cause = '', path = '', "
-                f"owner = '', lease_until = '', updated_at = ? WHERE id = ? AND state IN ({marks})",
-                (state, message, stamp(now), each, *when),
+                f"owner = '', lease_until = '', updated_at = ?, "
+                f"unsent_since = CASE WHEN {_SETTLED} THEN ? ELSE unsent_since END WHERE id = ? AND state IN ({marks})",
+                (state, message, stamp(now), stamp(now), each, *when),
             )
             if touched:
                 self.note(each, 0, state, message, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,10 @@ from crossdock.errors import StoreError
 from crossdock.http.limits import Meter
 from crossdock.store.database import Database, clean, stamp, unstamp
 
+BUCKETS = (1, 5, 30, 120, 600, 3600)
+"""Seconds by which runs are counted: those that took no longer."""
+
+_COUNTED = "kind, connection, stream, flow, started_at"
 _BUFFERED = 25
 _RESTORED = "database restored"
 _EXCHANGE = (
@@ -58,19 +62,36 @@ class Journal:
         self._db.run("UPDATE run SET counts = ? WHERE id = ?", (msgspec.json.encode(dict(counts)).decode(), run))
 
     def end(self, run: int, state: str, counts: Mapping[str, Any], message: str, now: datetime) -> None:
-        """Finish a run as ``done``, ``failed`` or ``stopped``."""
-        self._db.run(
-            "UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ?",
-            (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
-        )
+        """Finish a run as ``done``, ``failed``, ``waiting`` or ``stopped``."""
+        with self._db.transaction() as db:
+            rows = db.query(
+                f"UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ? RETURNING {_COUNTED}",
+                (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
+            )
+            self._count(rows, state, now)
 
     def bury(self, connection: str, stream: str, now: datetime) -> None:
         """Pulls of a stream that say they run, although nobody has the lease: their process ended before they did."""
-        self._db.run(
-            "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
-            "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running'",
-            (stamp(now), connection, stream),
-        )
+        with self._db.transaction() as db:
+            rows = db.query(
+                "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
+                "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running' "
+                f"RETURNING {_COUNTED}",
+                (stamp(now), connection, stream),
+            )
+            self._count(rows, "failed", now)
+
+    def _count(self, ended: Sequence[tuple[Any, ...]], state: str, now: datetime) -> None:
+        """Count runs that ended; the counts stay when the runs are forgotten."""
+        for kind, connection, stream, flow, started_at in ended:
+            seconds = max((now - datetime.fromisoformat(started_at)).total_seconds(), 0.0)
+            bucket = next((str(limit) for limit in BUCKETS if seconds <= limit), "")
+            self._db.run(
+                "INSERT INTO tally (kind, connection, stream, flow, state, bucket, number, milliseconds) "
+                "VALUES (?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (kind, connection, stream, flow, state, bucket) "
+                "DO UPDATE SET number = tally.number + 1, milliseconds = tally.milliseconds + excluded.milliseconds",
+                (kind, connection, stream, flow, state, bucket, round(seconds * 1000)),
+            )
 
     def runs(self, *, connection: str = "", stream: str = "", flow: str = "", limit: int = 20) -> list[RunRow]:
         """Runs, newest first."""

@@ -150,9 +150,10 @@ class Ledger:
         return rows[0][0] if rows else None
 
     def oldest(self, flow: str) -> str | None:
-        """When the oldest effect that is not delivered was planned."""
+        """Since when the oldest effect that is not delivered waits; what was delivered before it changed is over."""
         rows = self._db.query(
-            "SELECT min(created_at) FROM effect WHERE flow = ? AND state IN ('ready', 'sending', 'in_doubt', 'parked')",
+            "SELECT min(unsent_since) FROM effect WHERE flow = ? "
+            "AND state IN ('ready', 'sending', 'submitted', 'in_doubt', 'parked')",
             (flow,),
         )
         return rows[0][0] if rows else None

@@ -9,11 +9,15 @@ from crossdock.store import migrate
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.effects import Effects
+from crossdock.store.figures import Figures
+from crossdock.store.forgetting import Forgetting
 from crossdock.store.gaps import Gaps
 from crossdock.store.holds import Holds
 from crossdock.store.inbox import Hooks, Inbox
 from crossdock.store.journal import Journal
 from crossdock.store.leases import Leases
+from crossdock.store.persons import Persons
+from crossdock.store.preferences import Preferences
 from crossdock.store.records import Records
 
 
@@ -31,6 +35,10 @@ class Store:
         self.hooks = Hooks(database)
         self.inbox = Inbox(database)
         self.holds = Holds(database)
+        self.preferences = Preferences(database)
+        self.figures = Figures(database)
+        self.forgetting = Forgetting(database)
+        self.persons = Persons(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

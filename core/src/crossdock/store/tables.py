@@ -149,6 +149,7 @@ class Effect(Table, table=True):
     approval: str = Field(default="", sa_column=_text(default=""))
     sent_document: str | None = Field(default=None, sa_column=_text(nullable=True))
     unconfirmed: str = Field(default="", sa_column=_text(default=""))
+    unsent_since: str = Field(default="", sa_column=_text(default=""))
     created_at: str = Field(sa_column=_text())
     updated_at: str = Field(sa_column=_text())
 
@@ -337,3 +338,72 @@ class Event(Table, table=True):
     kind: str = Field(sa_column=_text())
     subject: str = Field(sa_column=_text())
     text: str = Field(sa_column=_text())
+
+
+class Preference(Table, table=True):
+    """What the project decided for all its processes, by name, as JSON: retention, alerts."""
+
+    name: str = Field(sa_column=_text(primary=True))
+    value: str = Field(sa_column=_text())
+    updated_at: str = Field(sa_column=_text())
+
+
+class Tally(Table, table=True):
+    """How many runs ended so, and how long they took together: counts that outlive the runs themselves.
+
+    `bucket` is the number of whole seconds that such a run took at most, empty for longer ones.
+    """
+
+    kind: str = Field(sa_column=_text(primary=True))
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    flow: str = Field(sa_column=_text(primary=True))
+    state: str = Field(sa_column=_text(primary=True))
+    bucket: str = Field(sa_column=_text(primary=True))
+    number: int = Field(default=0, sa_column=_number(default="0"))
+    milliseconds: int = Field(default=0, sa_column=_number(default="0"))
+
+
+class Alert(Table, table=True):
+    """Something that needs a person: watched until it lasts, then open until it is over."""
+
+    __table_args__ = (
+        Index(
+            "ix_alert_current", "kind", "subject", unique=True,
+            sqlite_where=text("state <> 'resolved'"), postgresql_where=text("state <> 'resolved'"),
+        ),
+    )  # fmt: skip
+    id: int | None = Field(default=None, sa_column=_id())
+    kind: str = Field(sa_column=_text())
+    subject: str = Field(sa_column=_text())
+    text: str = Field(sa_column=_text())
+    hint: str = Field(default="", sa_column=_text(default=""))
+    state: str = Field(sa_column=_text())
+    since: str = Field(sa_column=_text())
+    raised_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    told_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    resolved_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Notice(Table, table=True):
+    """A message about alerts that one channel has to deliver."""
+
+    __table_args__ = (Index("ix_notice_state", "state", "not_before"),)
+    id: int | None = Field(default=None, sa_column=_id())
+    channel: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    tries: int = Field(default=0, sa_column=_number(default="0"))
+    not_before: str = Field(default="", sa_column=_text(default=""))
+    note: str = Field(default="", sa_column=_text(default=""))
+    made_at: str = Field(sa_column=_text())
+    ended_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Erased(Table, table=True):
+    """A record whose personal data was erased: when it is read again, it is kept without them."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    erased_at: str = Field(sa_column=_text())

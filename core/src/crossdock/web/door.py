@@ -1,6 +1,7 @@
 """The door: webhooks come in, are checked by their connector, kept, and only then answered.
 
-``POST /hooks/<connection>/<token>`` (and GET and HEAD, with which vendors try an address), and ``GET /healthz``.
+``POST /hooks/<connection>/<token>`` (and GET and HEAD, with which vendors try an address); beside it ``/healthz``,
+``/readyz`` and ``/metrics``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -25,6 +25,7 @@ from crossdock.http.redact import Redactor
 from crossdock.session import WebhookReply, WebhookRequest
 from crossdock.store.database import stamp
 from crossdock.store.inbox import Arrival
+from crossdock.web import health, metrics
 from crossdock.web.doors import Doors, Found
 from crossdock.web.writer import Writer
 from crossdock.webhooks import SEALED, handle
@@ -73,7 +74,8 @@ def create(app: App, arrived: Callable[[], None] | None = None) -> Starlette:
     made = Starlette(
         routes=[
             Route("/hooks/{connection}/{token}", door),
-            Route("/healthz", door.health, methods=["GET"]),
+            *health.routes(app, lambda: door.writer.alive),
+            metrics.route(app),
         ],
         lifespan=lifespan,
     )
@@ -102,12 +104,6 @@ class Door:
         """Keep what waits, then close."""
         self.writer.stop()
         self.doors.stop()
-
-    async def health(self, request: Request) -> Response:
-        """Whether webhooks can be kept."""
-        if self.writer.alive:
-            return JSONResponse({"status": "ok"}, headers=_SAFE)
-        return JSONResponse({"status": "webhooks cannot be kept"}, 503, headers=_SAFE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
