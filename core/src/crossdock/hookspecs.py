@@ -455,6 +455,20 @@ class AmbientSpec:
                 pager.alert(f"{connection}: {error}")
         """
 
+    @hookspec
+    def alert_changed(self, kind: str, subject: str, text: str, state: str) -> None:
+        """Something needs a person (``raised``), still does (``still``), or no longer (``resolved``).
+
+        All records with one cause are one alert, and what may pass by itself has lasted. It is called in the process
+        that looks, a service or ``crossdock alerts check``, once for each change.
+
+        Example::
+
+            @hookimpl
+            def alert_changed(kind: str, subject: str, text: str, state: str) -> None:
+                chat.say(f"{state}: {text}")
+        """
+
 
 CONNECTOR_HOOKS: tuple[str, ...] = tuple(name for name in vars(ConnectorSpec) if not name.startswith("_"))
 AMBIENT_HOOKS: tuple[str, ...] = tuple(name for name in vars(AmbientSpec) if not name.startswith("_"))

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("crossdock.cli.reconcile:reconcile", "Compare both sides of a flow: missing, extra, different."),
     "log": ("crossdock.cli.log:log", "Runs, requests and events."),
     "metrics": ("crossdock.cli.metrics:metrics", "Figures for Prometheus, as /metrics shows them."),
+    "alerts": ("crossdock.cli.alerts:alerts", "What people are told of: open alerts, check, test."),
     "erase": ("crossdock.cli.erase:erase", "Erase what is stored about one person."),
     "doctor": ("crossdock.cli.doctor:doctor", "Check this installation and project."),
     "sandbox": ("crossdock.cli.sandbox:sandbox", "A system's twin on this machine, for trying without an account."),

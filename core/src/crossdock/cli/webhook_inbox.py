@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from crossdock import webhooks
+from crossdock import logs, webhooks
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, stoppable
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, table
@@ -187,17 +187,20 @@ def serve(host: str, port: int, proxy: str, no_work: bool, as_json: bool) -> Non
 
     Put a web server with TLS before it, and give vendors the addresses of: crossdock webhook url
     """
+    from crossdock.caretaker import Caretaker
     from crossdock.web.door import create
     from crossdock.web.pump import Pump
     from crossdock.web.serving import Serving
 
     app = app_from_context()
-    pump = Pump(app.bench)
+    logs.configure(service=True)
+    pump, caretaker = Pump(app.bench), Caretaker(app)
     serving = Serving(create(app, pump.wake), host, port, proxy)
     with stoppable(app):
         serving.start()
         if not no_work:
             pump.start()
+            caretaker.start()
         emit({"url": serving.url, "works": not no_work}, as_json,
              lambda: f"Webhooks are taken in at {serving.url}/hooks/ until Ctrl-C.")  # fmt: skip
         # A reader of our output (a script, a test) must get it before we begin to wait.
@@ -209,5 +212,6 @@ def serve(host: str, port: int, proxy: str, no_work: bool, as_json: bool) -> Non
         if not no_work:
             app.clock.stop()
             pump.stop()
+            caretaker.stop()
     if broken:
         needs_attention()

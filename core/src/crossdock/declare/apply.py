@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -13,6 +14,7 @@ from crossdock.declare.difference import (
     removed_connections,
     removed_flows,
     removed_mappings,
+    removed_preferences,
     removed_streams,
     settings_of,
     wanted_schedule,
@@ -58,6 +60,8 @@ def apply(
         spec = project.connections[name]
         app.keep(name, spec.connector, _revealed(app, name, spec.connector, settings_of(app, spec)),
                  verified.get(name, Verified(())), draft=spec.draft)  # fmt: skip
+    _preferences(app, {each.name: project.preferences[each.name]
+                       for each in found if each.what == "table" and each.action != "remove"})  # fmt: skip
     _streams(app, project, {each.name for each in found if each.what == "stream"})
     planned = sum(_flow(app, project.flows[each.name], project.file)
                   for each in found if each.what == "flow" and each.action != "remove")  # fmt: skip
@@ -95,6 +99,14 @@ def _revealed(app: App, name: str, connector: str, values: Mapping[str, str]) ->
     """Stored secrets in the clear, references as they are: what `App.keep` seals again."""
     sealed = {key: value for key, value in values.items() if not is_reference(value)}
     return {**values, **app.reveal(ConnectionRow(name=name, connector=connector, settings=sealed, state="draft"))}
+
+
+def _preferences(app: App, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    now = app.clock.now()
+    for name, table in tables.items():
+        with app.store.transaction():
+            app.store.preferences.put(name, table, now)
+            app.store.journal.event("project changed", name, "", now)
 
 
 def _streams(app: App, project: Project, names: set[str]) -> None:
@@ -144,6 +156,7 @@ def _prune(app: App, project: Project) -> None:
             app.store.journal.event("mapping removed", flow, f"{kind} {value}", app.clock.now())
     for name in removed_flows(app, project):
         remove_flow(app, name)
+    _preferences(app, {name: {} for name in removed_preferences(app, project)})
     for row in removed_streams(app, project):
         with app.store.transaction():
             app.store.config.save_stream(row.connection, row.stream, enabled=False, every=None, cron="")

@@ -11,6 +11,7 @@ from crossdock.app import App, secret_names
 from crossdock.configure import schedule_of, schedule_text
 from crossdock.declare.document import ConnectionSpec, FlowSpec, Project, StreamSpec
 from crossdock.errors import UsageError
+from crossdock.preferences import PREFERENCES, flat
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
 from crossdock.vault import is_reference, masked
 
@@ -26,7 +27,7 @@ class Field:
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """One thing to add, change or remove. `what` is ``connection``, ``stream``, ``flow`` or ``mapping``."""
+    """One thing to add, change or remove. `what` is ``connection``, ``stream``, ``flow``, ``mapping`` or ``table``."""
 
     action: Literal["add", "change", "remove"]
     what: str
@@ -39,7 +40,8 @@ def differences(app: App, project: Project, *, prune: bool = False) -> list[Diff
 
     Raises `UsageError` for what cannot be applied at all.
     """
-    found = [*_connections(app, project), *_streams(app, project), *_flows(app, project), *_mappings(app, project)]
+    found = [*_connections(app, project), *_streams(app, project), *_flows(app, project), *_mappings(app, project),
+             *_preferences(app, project)]  # fmt: skip
     return found + (list(_removals(app, project)) if prune else [])
 
 
@@ -163,6 +165,20 @@ def _mappings(app: App, project: Project) -> Iterator[Difference]:
             yield Difference(action=action, what="mapping", name=" ".join(key), fields=fields)
 
 
+def _preferences(app: App, project: Project) -> Iterator[Difference]:
+    for name, table in project.preferences.items():
+        stored = app.store.preferences.get(name)
+        before = {key: _shown(value) for key, value in flat(stored).items()}
+        after = {key: _shown(value) for key, value in flat(table).items()}
+        fields = tuple(_fields(before, after, {}, {}))
+        if fields:
+            yield Difference(action="change" if stored else "add", what="table", name=name, fields=fields)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 # -- removals --------------------------------------------------------------------------------------
 
 
@@ -185,6 +201,11 @@ def removed_streams(app: App, project: Project) -> list[StreamRow]:
     ]  # fmt: skip
 
 
+def removed_preferences(app: App, project: Project) -> list[str]:
+    """What was decided for the whole project and that the file does not have."""
+    return [name for name in PREFERENCES if name not in project.preferences and app.store.preferences.get(name)]
+
+
 def removed_connections(app: App, project: Project) -> list[str]:
     """Stored connections that the file does not have."""
     return [row.name for row in app.store.config.connections() if row.name not in project.connections]
@@ -205,5 +226,7 @@ def _removals(app: App, project: Project) -> Iterator[Difference]:
         yield Difference(action="remove", what="flow", name=name)
     for row in removed_streams(app, project):
         yield Difference(action="remove", what="stream", name=f"{row.connection} {row.stream}")
+    for name in removed_preferences(app, project):
+        yield Difference(action="remove", what="table", name=name)
     for name in gone:
         yield Difference(action="remove", what="connection", name=name)

@@ -22,6 +22,16 @@
     kind = "country"
     value = "UK"
     target = "GB"
+
+    [retention]
+    payloads = "90d"                                   # or "forever"
+
+    [alerts.email]
+    to = ["ops@example.com"]
+    from = "crossdock@example.com"
+    host = "smtp.example.com"
+    user = "crossdock"
+    password = "env:SMTP_PASSWORD"
 """
 
 from __future__ import annotations
@@ -38,6 +48,7 @@ from crossdock.app import check_name
 from crossdock.configure import OPTIONS, offered_streams, options_for, schedule_of
 from crossdock.engine.route import OPERATIONS
 from crossdock.errors import CrossdockError, SettingsError, UsageError
+from crossdock.preferences import PREFERENCES, problems
 from crossdock.registry import Connector, Registry
 from crossdock.settings import build, fields_of
 from crossdock.store.config import FlowOptions
@@ -90,6 +101,7 @@ class Project:
     streams: Mapping[tuple[str, str], StreamSpec] = attrs.field(factory=dict)
     flows: Mapping[str, FlowSpec] = attrs.field(factory=dict)
     mappings: Mapping[tuple[str, str, str], str] = attrs.field(factory=dict)
+    preferences: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
 
 def read(text: str, file: str, registry: Registry, known: Mapping[str, str], known_flows: Iterable[str]) -> Project:
@@ -128,7 +140,7 @@ class _Reader:
     def project(self, document: dict[str, Any], known_flows: set[str]) -> Project:
         """The whole document."""
         # Where vendors reach this installation is read from the file itself, see `crossdock.webhooks.public_base`.
-        self._only("top level", document, ("public_url", "connections", "streams", "flows", "mappings"))
+        self._only("top level", document, ("public_url", "connections", "streams", "flows", "mappings", *PREFERENCES))
         connections: dict[str, ConnectionSpec] = {}
         for name, table in self._tables("connections", document.get("connections", {})):
             spec = self._connection(name, table)
@@ -141,7 +153,15 @@ class _Reader:
             if flow is not None:
                 flows[name] = flow
         mappings = self._mappings(document.get("mappings", []), known_flows | set(flows))
-        return Project(file=self.file, connections=connections, streams=self.streams, flows=flows, mappings=mappings)
+        return Project(
+            file=self.file, connections=connections, streams=self.streams, flows=flows, mappings=mappings,
+            preferences={name: self._preference(name, document[name]) for name in PREFERENCES if name in document},
+        )  # fmt: skip
+
+    def _preference(self, name: str, table: Any) -> Mapping[str, Any]:
+        for key, problem in problems(name, table).items():
+            self.bad(name, key, problem)
+        return table if isinstance(table, dict) else {}
 
     def _tables(self, name: str, value: Any) -> Iterable[tuple[str, dict[str, Any]]]:
         if not isinstance(value, dict):

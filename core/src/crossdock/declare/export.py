@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import attrs
 
 from crossdock.app import App, secret_names
 from crossdock.configure import OPTIONS
 from crossdock.errors import UsageError
+from crossdock.preferences import PREFERENCES, flat
 from crossdock.schedule import span_text
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
 from crossdock.store.gaps import EVERY_FLOW
@@ -41,6 +43,7 @@ def export(app: App) -> str:
                 f"[[mappings]]\nflow = {_text(flow)}\nkind = {_text(kind)}\nvalue = {_text(value)}\n"
                 f"target = {_text(target)}"
             )
+    parts += [text for name in PREFERENCES if (text := _preference(name, app.store.preferences.get(name)))]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -83,6 +86,17 @@ def _flow(row: FlowRow) -> Iterator[str]:
         else:
             shown = str(value) if isinstance(value, int) else _text(value)
         yield f"options.{field.name} = {shown}"
+
+
+def _preference(name: str, table: dict[str, Any]) -> str:
+    lines = [f"{key} = {_value(value)}" for key, value in flat(table).items()]
+    return "\n".join([f"[{name}]", *lines]) if lines else ""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    return str(value) if isinstance(value, int) else _text(value)
 
 
 def _text(value: str) -> str:

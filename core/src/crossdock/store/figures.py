@@ -79,6 +79,14 @@ class Figures:
         rows = self._db.query("SELECT connection, stream, count(*) FROM parked GROUP BY connection, stream")
         return {(row[0], row[1]): int(row[2]) for row in rows}
 
+    def parked_causes(self) -> dict[tuple[str, str, str], int]:
+        """Payloads that could not be read, by connection, stream and cause."""
+        rows = self._db.query(
+            "SELECT connection, stream, cause, count(*) FROM parked GROUP BY connection, stream, cause "
+            "ORDER BY connection, stream, cause"
+        )
+        return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+
     def gaps(self) -> dict[tuple[str, str], int]:
         """Open gaps by flow and kind."""
         rows = self._db.query("SELECT flow, kind, count(*) FROM gap WHERE state = 'open' GROUP BY flow, kind")

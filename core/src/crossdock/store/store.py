@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from crossdock.store import migrate
+from crossdock.store.alerts import Alerts
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.effects import Effects
@@ -36,6 +37,7 @@ class Store:
         self.inbox = Inbox(database)
         self.holds = Holds(database)
         self.preferences = Preferences(database)
+        self.alerts = Alerts(database)
         self.figures = Figures(database)
         self.forgetting = Forgetting(database)
         self.persons = Persons(database)
