@@ -10,11 +10,13 @@ import attrs
 from crossdock.schedule import next_due
 from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
 from crossdock.store.database import stamp, unstamp
+from crossdock.store.figures import Deadline
 from crossdock.store.gaps import GapRow
 from crossdock.store.journal import RunRow, StoredLimiter
 from crossdock.store.store import Store
 
 STUCK_AFTER = timedelta(hours=1)
+DEADLINE_NEAR = timedelta(hours=4)
 UNSENT = ("ready", "sending", "submitted", "in_doubt", "parked", "awaiting")
 NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
 
@@ -65,6 +67,10 @@ class FlowHealth:
     source_read_at: str | None
     shown_since: str | None = None
     """Of stock: what the target shows is no older than this."""
+    urgent: int = 0
+    """Orders under way whose deadline is near, or over."""
+    deadline: str | None = None
+    """The first of these deadlines."""
     problem: str = ""
 
 
@@ -179,14 +185,30 @@ def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: d
     stuck = own.get("ready") and row.mode == "live" and planned_at and now - planned_at > STUCK_AFTER
     if stuck:
         parts.append(f"the oldest of {own['ready']} ready has waited since {planned_at:%Y-%m-%d %H:%M} UTC")
+    urgent = deadlines(store, row, now + DEADLINE_NEAR)
+    if urgent:
+        orders = "1 order has" if len(urgent) == 1 else f"{len(urgent)} orders have"
+        parts.append(f"{orders} to be {DUE_WORDS[row.stream]}, {urgent[0].ref} by {urgent[0].until[:16]} UTC")
     source = next((each for each in store.config.streams(row.source) if each.stream == row.stream), None)
     read_at = store.records.read_at(row.source, row.reads)
     return FlowHealth(
         name=row.name, stream=row.stream, source=row.source, target=row.target, mode=row.mode, counts=own,
         oldest_unsent=oldest, source_read_at=source.synced_at if source else None,
-        shown_since=shown_since(row, read_at, oldest),
+        shown_since=shown_since(row, read_at, oldest), urgent=len(urgent),
+        deadline=urgent[0].until if urgent else None,
         problem=f"The flow {row.name}: {', '.join(parts)}." if parts else "",
     )  # fmt: skip
+
+
+DUE_WORDS = {"orders": "shipped, and not handed on yet", "acceptance": "accepted"}
+"""What has to be done by the deadline of an order in a flow."""
+
+
+def deadlines(store: Store, flow: FlowRow, before: datetime) -> list[Deadline]:
+    """Orders of a live flow with a deadline before a time that are not delivered or decided; the first one first."""
+    if flow.stream not in DUE_WORDS or flow.mode != "live":
+        return []
+    return store.figures.deadlines(flow.name, flow.stream, before)
 
 
 def shown_since(flow: FlowRow, read_at: str | None, oldest_unsent: str | None) -> str | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from crossdock.alerts.settings import AlertSettings
-from crossdock.overview import STUCK_AFTER
+from crossdock.overview import DUE_WORDS, STUCK_AFTER, deadlines
 from crossdock.schedule import next_due
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
@@ -86,18 +86,15 @@ def _flows(store: Store, settings: AlertSettings, now: datetime) -> Iterator[Tro
 
 
 def _deadlines(store: Store, flow: FlowRow, before: datetime, now: datetime) -> Iterator[Trouble]:
-    if flow.stream not in ("orders", "acceptance") or flow.mode != "live":
-        return
-    urgent = store.figures.deadlines(flow.name, flow.stream, before)
+    urgent = deadlines(store, flow, before)
     if not urgent:
         return
-    what = "accepted" if flow.stream == "acceptance" else "shipped, and are not handed on yet"
     until = unstamp(urgent[0].until) or now
     orders = "1 order has" if len(urgent) == 1 else f"{len(urgent):,} orders have"
     first = f"{urgent[0].ref} {'was due' if until < now else 'is due'} {until:%Y-%m-%d %H:%M} UTC"
     yield Trouble(
         kind="deadline", subject=flow.name,
-        text=f"{flow.name}: {orders} to be {what}; {first}.",
+        text=f"{flow.name}: {orders} to be {DUE_WORDS[flow.stream]}; {first}.",
         hint=f"crossdock effects list --flow {flow.name}",
     )  # fmt: skip
 

@@ -110,11 +110,12 @@ def _flow_mark(row: FlowHealth) -> str:
 
 
 def _lag(row: FlowHealth, now: datetime) -> str:
-    if row.oldest_unsent:
-        return ago(row.oldest_unsent, now)
-    if row.stream == "balance" and row.source_read_at:
-        return f"- (stock read {ago(row.source_read_at, now)})"
-    return "-"
+    parts = [ago(row.oldest_unsent, now)] if row.oldest_unsent else []
+    if row.shown_since:
+        parts.append(f"shows stock of {ago(row.shown_since, now)}")
+    if row.deadline:
+        parts.append(f"{plural(row.urgent, 'deadline')}, the first {ago(row.deadline, now)}")
+    return "; ".join(parts) or "-"
 
 
 def _attention(view: Overview) -> Iterator[str]:
