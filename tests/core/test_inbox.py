@@ -87,16 +87,6 @@ def test_only_what_waits_is_settled(store):
     assert store.inbox.get(row.id).note == "by hand"
 
 
-def test_pruning_leaves_what_somebody_waits_for(store):
-    old = stamp(AT - timedelta(days=40))
-    store.inbox.keep([arrival(str(n), received_at=old) for n in range(3)] + [arrival("young")])
-    done, failed, _, _ = (row.id for row in store.inbox.rows()[::-1])
-    store.inbox.settle([(done, "done", ""), (failed, "failed", "")], AT)
-
-    assert store.inbox.prune(AT - timedelta(days=30)) == 1
-    assert states(store) == ["failed", "new", "new"]
-
-
 def test_counts_are_by_connection(store):
     store.inbox.keep([arrival("a"), arrival("b"), arrival("c", connection="erp", state="failed")])
 

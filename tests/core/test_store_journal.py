@@ -292,17 +292,6 @@ def test_failed_exchanges_can_be_picked_out(store):
     assert [each["status"] for each in store.journal.exchanges(failed=True)] == [None, 404]
 
 
-def test_only_the_newest_exchanges_are_kept_for_long(store):
-    log = StoredExchanges(store.database, "shop")
-    for number in range(10):
-        log.keep(exchange(number))
-    log.flush()
-
-    store.journal.prune_exchanges(3)
-
-    assert len(store.journal.exchanges()) == 3
-
-
 def test_a_log_that_cannot_be_written_stops_no_work(store):
     log = StoredExchanges(store.database, "shop")
     log.keep(exchange(1))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import attrs
 
 from crossdock.schedule import next_due
 from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
 from crossdock.store.database import stamp, unstamp
-from crossdock.store.figures import Deadline
 from crossdock.store.gaps import GapRow
 from crossdock.store.journal import RunRow, StoredLimiter
 from crossdock.store.store import Store
+
+if TYPE_CHECKING:
+    from crossdock.store.figures import Deadline
 
 STUCK_AFTER = timedelta(hours=1)
 DEADLINE_NEAR = timedelta(hours=4)

@@ -26,6 +26,19 @@ CONFIG = """\
 # Where vendors reach this project with webhooks (crossdock webhook serve, behind a web server with TLS):
 # public_url = "https://hooks.example.com"
 
+# How long things are kept, where it is to differ (crossdock db prune); "forever" is possible:
+# [retention]
+# payloads = "90d"
+# personal = "2y"          # then names and addresses leave delivered orders
+
+# Who is told what needs a person (crossdock alerts test tries it):
+# [alerts.email]
+# to = ["ops@example.com"]
+# from = "crossdock@example.com"
+# host = "smtp.example.com"
+# user = "crossdock"
+# password = "env:SMTP_PASSWORD"
+
 # [connections.shop]
 # connector = "woocommerce"
 # settings.url = "https://shop.example"

@@ -118,7 +118,7 @@ def keep_erased(store: Store, connection: str, stream: str, rows: Sequence[Prepa
 
     Their fingerprints are those of what was read, so that only a real change counts as one.
     """
-    gone = store.persons.erased(connection, stream, [*(row.key for row in rows), *(each.key for each in parked)])
+    gone = store.records.erased(connection, stream, [*(row.key for row in rows), *(each.key for each in parked)])
     for error in parked:
         if error.key in gone:
             error.payload, error.vendor_message = b"", MARK

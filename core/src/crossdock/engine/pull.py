@@ -12,7 +12,6 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, pause_connection
-from crossdock.engine.erase import keep_erased
 from crossdock.engine.route import hold_paused, route
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
@@ -248,7 +247,9 @@ class _Pull:
                 now = bench.clock.now()
                 if not dry_run:
                     bench.store.leases.check(self.lease, now, LEASE)
-                if bench.store.persons.any_erased(name, self.stream):
+                if bench.store.records.any_erased(name, self.stream):
+                    from crossdock.engine.erase import keep_erased  # seldom needed, and costs every start 10 ms
+
                     prepared = keep_erased(bench.store, name, self.stream, prepared, parked, now)
                 fresh = self._sort(prepared, dry_run=dry_run)
                 self.counts.parked += len(parked)

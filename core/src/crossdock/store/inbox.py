@@ -258,12 +258,6 @@ class Inbox:
         )
         return {row[0]: row[1] for row in rows}
 
-    def prune(self, before: datetime) -> int:
-        """Forget webhooks that nobody waits for and that came before a time; answers how many."""
-        return self._db.run(
-            "DELETE FROM inbox WHERE state IN ('done', 'ignored', 'duplicate') AND received_at < ?", (stamp(before),)
-        )
-
 
 def _short(dedupe: str) -> str:
     cleaned = clean(dedupe)

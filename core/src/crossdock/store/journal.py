@@ -149,10 +149,6 @@ class Journal:
         rows = self._db.query(f"SELECT {', '.join(_EXCHANGE)} FROM exchange WHERE id = ?", (number,))
         return dict(zip(_EXCHANGE, rows[0], strict=True)) if rows else None
 
-    def prune_exchanges(self, keep: int) -> int:
-        """Keep only the newest exchanges."""
-        return self._db.run("DELETE FROM exchange WHERE id <= (SELECT coalesce(max(id), 0) FROM exchange) - ?", (keep,))
-
 
 class StoredExchanges:
     """The exchange log of one connection; writes in small groups, because a commit costs more than a row."""

@@ -175,19 +175,3 @@ class Persons:
         where = " AND ".join(f"{column} = ?" for column in place.id)
         with self._db.transaction() as db:
             db.run(f"UPDATE {place.table} SET {sets} WHERE {where}", (*changed.values(), *key))
-
-    # -- reading again -----------------------------------------------------------------------------
-
-    def any_erased(self, connection: str, stream: str) -> bool:
-        """Whether a record of the stream was erased."""
-        return bool(
-            self._db.query("SELECT 1 FROM erased WHERE connection = ? AND stream = ? LIMIT 1", (connection, stream))
-        )
-
-    def erased(self, connection: str, stream: str, keys: Sequence[str]) -> set[str]:
-        """Which of those records were erased."""
-        condition, values = self._db.any_of("key", keys)
-        rows = self._db.query(
-            f"SELECT key FROM erased WHERE connection = ? AND stream = ? AND {condition}", (connection, stream, values)
-        )
-        return {row[0] for row in rows}

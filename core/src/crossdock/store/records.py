@@ -320,10 +320,29 @@ class Records:
             self._db.query("SELECT 1 FROM parked WHERE connection = ? AND stream = ? LIMIT 1", (connection, stream))
         )
 
+    # -- erased persons ----------------------------------------------------------------------------
+
+    def any_erased(self, connection: str, stream: str) -> bool:
+        """Whether a record of the stream was erased."""
+        return bool(
+            self._db.query("SELECT 1 FROM erased WHERE connection = ? AND stream = ? LIMIT 1", (connection, stream))
+        )
+
+    def erased(self, connection: str, stream: str, keys: Sequence[str]) -> set[str]:
+        """Which of those records were erased."""
+        condition, values = self._db.any_of("key", keys)
+        rows = self._db.query(
+            f"SELECT key FROM erased WHERE connection = ? AND stream = ? AND {condition}", (connection, stream, values)
+        )
+        return {row[0] for row in rows}
+
+    # -- connections -------------------------------------------------------------------------------
+
     def forget_connection(self, connection: str) -> None:
         """Delete all records, payloads, bookmarks and memories of a connection."""
         for table in (
             "record", "payload", "stream", "parked", "memory", "meter", "exchange", "file", "hold", "inbox", "hook",
+            "erased",
         ):  # fmt: skip
             self._db.run(f"DELETE FROM {table} WHERE connection = ?", (connection,))
         self._db.run("DELETE FROM hold WHERE target = ?", (connection,))

@@ -5,20 +5,15 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
 
 from crossdock.clock import monotonic
 from crossdock.engine.bench import Bench
 from crossdock.engine.inbound import work
 from crossdock.errors import CrossdockError
 
-KEPT = timedelta(days=30)
-"""How long webhooks that were worked are kept."""
-
 _LOOK = 1.0  # seconds; what another process took in, and what waited for its time
 _GATHER = 0.05  # a vendor that sends one webhook usually sends several
 _AT_ONCE = 4
-_PRUNE = 3600.0
 
 
 class Pump:
@@ -30,7 +25,6 @@ class Pump:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._busy: dict[str, threading.Thread] = {}
-        self._pruned = monotonic()
         self._thread = threading.Thread(target=self._run, name="crossdock-pump", daemon=True)
 
     def wake(self) -> None:
@@ -68,9 +62,6 @@ class Pump:
                 thread = threading.Thread(target=self._work, args=(name,), name=f"webhooks-{name}", daemon=True)
                 self._busy[name] = thread
                 thread.start()
-        if monotonic() - self._pruned > _PRUNE:
-            self._pruned = monotonic()
-            self._bench.store.inbox.prune(self._bench.clock.now() - KEPT)
 
     def _work(self, name: str) -> None:
         try:
