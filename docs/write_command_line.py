@@ -29,6 +29,8 @@ upwards with a `crossdock.toml`, or the present one. Nothing is asked for when t
 | `CROSSDOCK_DATABASE_URL` | the database; otherwise SQLite, `crossdock.db` in the project folder |
 | `CROSSDOCK_SECRET_KEY` | the key that secrets are kept with; otherwise the file `crossdock.key` there |
 | `CROSSDOCK_PUBLIC_URL` | where vendors send webhooks to; otherwise `public_url` in `crossdock.toml` |
+| `CROSSDOCK_LOG`, `CROSSDOCK_LOG_LEVEL` | what is written to standard error, see [observability.md](observability.md) |
+| `CROSSDOCK_OTEL` | 1 for spans |
 | `NO_COLOR` | when set, no colours |
 """
 _COMMON = ("help", "as_json")

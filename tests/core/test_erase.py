@@ -236,6 +236,18 @@ def test_the_event_says_what_was_done_and_not_to_whom(world):
     assert "xample" not in told[0]
 
 
+def test_broken_off_it_can_be_done_again_and_finds_the_same(world, monkeypatch):
+    delivered(world)
+    found = find_person(world.bench, email=EMAIL)
+    monkeypatch.setattr("crossdock.engine.erase._erase", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        erase_person(world.bench, found)
+    monkeypatch.undo()
+
+    assert find_person(world.bench, email=EMAIL).names == found.names
+    assert erase(world).records == {"orders": 2, "shipments": 1}
+
+
 # -- by age ----------------------------------------------------------------------------------------
 
 

@@ -88,8 +88,9 @@ def erase_person(bench: Bench, found: Found, *, dry_run: bool = False) -> Swept:
             f"{len(found.open)} of this person's records are not delivered yet: {names}.",
             hint="Deliver them (crossdock push) or give them up (crossdock effects discard ID), then erase.",
         )
-    payloads = _erase(store, found.records, now, dry_run=dry_run)
+    # The records last: if this is broken off, they still say how the person is named.
     texts = _sweep(store, found, dry_run=dry_run)
+    payloads = _erase(store, found.records, now, dry_run=dry_run)
     records = {stream: found.count(stream) for stream in STREAMS if found.count(stream)}
     if not dry_run:
         told = ", ".join(f"{number} {stream}" for stream, number in records.items()) or "no records"

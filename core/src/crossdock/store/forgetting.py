@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from crossdock.errors import StoreError
 from crossdock.store.database import Database, stamp
 
 BATCH = 500
@@ -137,4 +138,6 @@ class Forgetting:
         """
         self._db.run("VACUUM")
         if self._db.dialect == "sqlite":
-            self._db.query("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = self._db.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            if busy:
+                raise StoreError("another process is reading it")
