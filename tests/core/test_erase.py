@@ -59,7 +59,9 @@ def delivered(world, *keys):
 def test_nothing_on_the_disk_names_the_person_any_more(tmp_path, sqlite_files, person_site, person_plugins, servers):
     url = sqlite_files.migrated()
     with open_world(tmp_path, url, person_site, person_plugins, *servers) as world:
-        delivered(world, "1", "2")
+        # Some builds of SQLite overwrite what is deleted; that must not be what makes it disappear.
+        world.store.database.query("PRAGMA secure_delete=OFF")
+        delivered(world, *map(str, range(40)))
         before = traces(world)
 
         erase(world)

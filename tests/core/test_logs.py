@@ -105,6 +105,16 @@ def test_secrets_are_masked_in_messages_arguments_and_tracebacks(world, log):
     assert "ValueError: refused ***" in text
 
 
+def test_a_plugins_warning_in_a_single_command_is_masked_as_well(world, log, monkeypatch):
+    monkeypatch.delenv("CROSSDOCK_LOG")
+    stream = io.StringIO()
+    logs.configure(service=False, stream=stream)
+
+    world.bench.open("shop").session.log.warning("refused %s", TOKEN)
+
+    assert stream.getvalue() == "refused ***\n"
+
+
 def test_a_closed_connections_secrets_are_no_longer_looked_for():
     redactor = Redactor(["a-secret-of-mine"])
     assert mask_known("a-secret-of-mine") == "***"

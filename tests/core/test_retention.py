@@ -94,6 +94,14 @@ def test_the_last_run_of_each_lane_stays_however_old(old):
     }  # fmt: skip
 
 
+def test_a_run_that_has_not_ended_stays(old):
+    number = old.store.journal.begin("pull", old.clock.now() - timedelta(days=500), connection="shop", stream="prices")
+
+    old.store.forgetting.forget("runs", old.clock.now(), lambda: True)
+
+    assert old.store.journal.run(number)
+
+
 def test_a_project_decides_how_long_it_keeps_things(old):
     forever = dict.fromkeys(("payloads", "exchanges", "runs", "attempts", "events", "inbox", "alerts"), "forever")
     old.store.preferences.put("retention", forever, old.clock.now())
