@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from alert_kit import decide, pause, told
 
+from crossdock.overview import overview
 from crossdock.store.inbox import Arrival
 
 
@@ -111,6 +112,7 @@ def test_a_deadline_that_is_near_is_told_by_the_order_that_is_first(world):
 
     assert (before, told(world)) == ({}, {"raised": ["deadline orders"]})
     assert "N1 is due" in world.store.alerts.newest()[0].text
+    assert "1 order has to be shipped" in overview(world.store, world.clock.now()).flows[0].problem
 
 
 def test_webhooks_that_failed_are_told(world):

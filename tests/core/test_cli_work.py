@@ -158,6 +158,16 @@ def test_status_shows_effects_by_state_and_the_oldest_unsent(shop):
     assert flow["oldest_unsent"]
 
 
+def test_status_says_how_old_the_stock_is_that_a_shop_shows(shop):
+    shop.run("stream", "on", "erp", "balance")
+    shop.run("flow", "add", "stock", "balance", "erp", "shop", "--live")
+    shop.erp.stock["A"] = "5"
+    shop.run("sync")
+    shop.run("push")
+
+    assert "shows stock of" in shop.run("status").stdout
+
+
 def test_status_fits_a_screen(shop):
     shop.run("flow", "add", "to-erp", "orders", "shop", "erp", "--live")
     shop.run("sync")

@@ -16,7 +16,8 @@ import attrs
 from crossdock.clock import SystemClock, monotonic
 from crossdock.connection import Budget, ConnectorInfo
 from crossdock.errors import PluginError, UsageError
-from crossdock.http.client import Exchange, Http
+from crossdock.http.client import Http
+from crossdock.http.exchange import Exchange
 from crossdock.records import STREAMS
 from crossdock.registry import CONNECTORS, Connector, Found, Registry, find
 from crossdock.sandbox import NotRehearsed, Rehearsal, Sandbox, serve
