@@ -16,7 +16,7 @@ from depot import TOKEN
 from crossdock import logs
 from crossdock.errors import UsageError
 from crossdock.http.redact import Redactor, mask_known
-from crossdock.trace import carried, know, work, working
+from crossdock.trace import about, carried, know, work
 
 PUSH_HOOK = """
 from crossdock import hookimpl
@@ -131,7 +131,7 @@ def test_what_a_thread_is_given_it_knows_and_keeps_to_itself():
         know(run=2)
         seen.append(dict(work()))
 
-    with working(flow="to-erp", run=1):
+    with about(flow="to-erp", run=1):
         thread = threading.Thread(target=carried(other))
         thread.start()
         thread.join()
@@ -146,7 +146,7 @@ def test_for_people_lines_are_text(monkeypatch, log):
     monkeypatch.setenv("CROSSDOCK_LOG", "console")
     logs.configure(service=True, stream=stream)
 
-    with working(connection="shop"):
+    with about(connection="shop"):
         logging.getLogger("crossdock.runs").warning("pull failed")
 
     assert "pull failed" in stream.getvalue()

@@ -22,7 +22,7 @@ def work() -> Mapping[str, Any]:
 
 
 @contextlib.contextmanager
-def working(**known: Any) -> Iterator[None]:
+def about(**known: Any) -> Iterator[None]:
     """Inside, this is known of the present work as well; empty values add nothing."""
     token = _work.set({**_work.get(), **{name: value for name, value in known.items() if value}})
     try:
@@ -32,7 +32,7 @@ def working(**known: Any) -> Iterator[None]:
 
 
 def know(**known: Any) -> None:
-    """Inside the present `working`, this is known from now on as well."""
+    """Inside the present `about`, this is known from now on as well."""
     _work.set({**_work.get(), **{name: value for name, value in known.items() if value}})
 
 

@@ -30,7 +30,7 @@ from crossdock.session import ByKeys, Page, Query, Since
 from crossdock.store.database import clean, stamp, unstamp
 from crossdock.store.leases import Lease
 from crossdock.store.records import Prepared
-from crossdock.trace import know, span, working
+from crossdock.trace import about, know, span
 
 BUCKETS = ("new", "changed", "unchanged", "parked", "skipped")
 
@@ -93,7 +93,7 @@ def pull(
             f"{connection} ({opened.connector.info.title}) has no stream {stream!r}.",
             hint="See the matrix of: crossdock connectors",
         )
-    with working(connection=connection, stream=stream), _lease(bench, f"pull:{connection}:{stream}") as lease:
+    with about(connection=connection, stream=stream), _lease(bench, f"pull:{connection}:{stream}") as lease:
         return _Pull(bench, opened, stream, lease, report).run(keys, full=full, since=since, dry_run=dry_run)
 
 

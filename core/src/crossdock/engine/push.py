@@ -38,7 +38,7 @@ from crossdock.store.database import unstamp
 from crossdock.store.leases import is_dead
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, cause_of
-from crossdock.trace import carried, know, span, working
+from crossdock.trace import about, carried, know, span
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), rep
         raise UsageError(
             f"The flow {flow.name} runs dry, nothing is sent.", hint=f"Switch dry_run off in the flow {flow.name}."
         )
-    with working(flow=flow.name, stream=flow.stream, connection=flow.writes_to):
+    with about(flow=flow.name, stream=flow.stream, connection=flow.writes_to):
         return _Push(bench, flow, report).run(patience)
 
 
