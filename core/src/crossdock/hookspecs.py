@@ -512,5 +512,9 @@ ARGUMENTS: dict[str, str] = {
     "fetch_prices.query": "what changed since a cursor, or the prices of named SKUs",
     "fetch_balance.query": "what changed since a cursor, or the stock of named SKUs",
     "effect_settled.key": "the record's key at its source",
+    "alert_changed.kind": "what sort of trouble: `paused`, `parked`, `doubt`, `approval`, `deadline`, `late`, …",
+    "alert_changed.subject": "the connection, stream, flow or cause that it is about",
+    "alert_changed.text": "what people are told, in a sentence or two",
+    "alert_changed.state": "`raised`, `still` or `resolved`",
 }
 """What a hook's arguments are; under `hook.argument` where one hook means something of its own."""

@@ -23,8 +23,7 @@ from prometheus_client.registry import Collector
 
 from crossdock import __version__
 from crossdock.clock import Clock, monotonic
-from crossdock.overview import shown_since
-from crossdock.schedule import next_due
+from crossdock.overview import due_again, shown_since
 from crossdock.store import migrate
 from crossdock.store.database import unstamp
 from crossdock.store.figures import RunFigure, StreamFigure
@@ -201,7 +200,5 @@ def _age(at: str | None, now: datetime) -> float:
 
 
 def _overdue(stream: StreamFigure, now: datetime) -> float:
-    last = unstamp(stream.read_at)
-    if last is None:
-        return 0.0
-    return max((now - next_due(stream.row.every, stream.row.cron, last)).total_seconds(), 0.0)
+    due = due_again(stream)
+    return max((now - due).total_seconds(), 0.0) if due else 0.0

@@ -16,7 +16,7 @@ from crossdock.store.journal import RunRow, StoredLimiter
 from crossdock.store.store import Store
 
 if TYPE_CHECKING:
-    from crossdock.store.figures import Deadline
+    from crossdock.store.figures import Deadline, StreamFigure
 
 STUCK_AFTER = timedelta(hours=1)
 DEADLINE_NEAR = timedelta(hours=4)
@@ -171,6 +171,12 @@ def _stream(store: Store, row: StreamRow, state: str, now: datetime) -> StreamHe
 def _due(row: StreamRow, last: RunRow | None) -> datetime | None:
     ended = unstamp(last.started_at) if last else None
     return next_due(row.every, row.cron, ended) if ended else None
+
+
+def due_again(stream: StreamFigure) -> datetime | None:
+    """When a stream is to be read again after everything of it was read; `None` when it never was."""
+    last = unstamp(stream.read_at)
+    return next_due(stream.row.every, stream.row.cron, last) if last else None
 
 
 def _grace(row: StreamRow) -> timedelta:

@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 import attrs
 
 from crossdock.alerts.settings import AlertSettings
-from crossdock.overview import DUE_WORDS, STUCK_AFTER, deadlines
-from crossdock.schedule import next_due
+from crossdock.overview import DUE_WORDS, STUCK_AFTER, deadlines, due_again
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
-from crossdock.store.figures import StreamFigure
 from crossdock.store.store import Store
 
 _GAP = re.compile(r"unknown (\w+) ")
@@ -112,7 +110,7 @@ def _stuck(store: Store, flow: FlowRow, ready: int, now: datetime) -> Iterator[T
 
 def _late(store: Store, now: datetime) -> Iterator[Trouble]:
     for each in store.figures.streams():
-        since = _due(each)
+        since = due_again(each)
         if not each.active or since is None:
             continue
         # One whole turn may be missed: a restart, a slow vendor.
@@ -121,11 +119,6 @@ def _late(store: Store, now: datetime) -> Iterator[Trouble]:
             text = f"{name} should have been read at {since:%Y-%m-%d %H:%M} UTC."
             hint = f"crossdock sync {name}"
             yield Trouble(kind="late", subject=name, text=text, hint=hint, since=since, passing=True)
-
-
-def _due(stream: StreamFigure) -> datetime | None:
-    last = unstamp(stream.read_at)
-    return next_due(stream.row.every, stream.row.cron, last) if last else None
 
 
 def _webhooks(store: Store, now: datetime) -> Iterator[Trouble]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from crossdock.store.config import StreamRow
+from crossdock.store.config import Config, StreamRow
 from crossdock.store.database import Database, stamp
 
 
@@ -56,17 +56,14 @@ class Figures:
 
     def streams(self) -> list[StreamFigure]:
         """Streams that are on or were read."""
-        rows = self._db.query(
-            "SELECT s.connection, s.stream, s.enabled, s.every, s.cron, s.synced_at, s.read_at, c.state "
-            "FROM stream s JOIN connection c ON c.name = s.connection ORDER BY s.connection, s.stream"
-        )
+        working = {name for name, _, state in self.connections() if state == "active"}
+        read = {(row[0], row[1]): row[2] for row in self._db.query("SELECT connection, stream, read_at FROM stream")}
         return [
             StreamFigure(
-                row=StreamRow(connection=row[0], stream=row[1], enabled=bool(row[2]), every=row[3], cron=row[4],
-                              synced_at=row[5]),
-                read_at=row[6], active=bool(row[2]) and row[7] == "active",
+                row=row, read_at=read.get((row.connection, row.stream)),
+                active=row.enabled and row.connection in working,
             )
-            for row in rows
+            for row in Config(self._db).streams()
         ]  # fmt: skip
 
     def budgets(self) -> list[tuple[str, str, str]]:
