@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from crossdock.schedule import next_due
 from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
 from crossdock.store.database import stamp, unstamp
 from crossdock.store.gaps import GapRow
-from crossdock.store.journal import RunRow, StoredLimiter
+from crossdock.store.journal import StoredLimiter
 from crossdock.store.store import Store
 
 STUCK_AFTER = timedelta(hours=1)
+LASTING = 3
+"""Failures in a row after which passing trouble is told: before that it is tried again quietly."""
+
 UNSENT = ("ready", "sending", "submitted", "in_doubt", "parked", "awaiting")
 NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
 
@@ -26,6 +28,7 @@ class StreamHealth:
     connection: str
     stream: str
     enabled: bool
+    schedule: str
     every: int | None
     cron: str
     records: int
@@ -35,6 +38,8 @@ class StreamHealth:
     synced_at: str | None
     due_at: str | None
     overdue: bool
+    failures: int = 0
+    wanted: bool = False
     problem: str = ""
 
 
@@ -81,6 +86,20 @@ class WebhookHealth:
 
 
 @attrs.frozen(kw_only=True)
+class WorkerHealth:
+    """A runner or worker: when it was seen last, what it was at, and whether it is `alive`."""
+
+    machine: str
+    kind: str
+    version: str
+    threads: int
+    busy: list[str]
+    started_at: str
+    seen_at: str
+    alive: bool
+
+
+@attrs.frozen(kw_only=True)
 class ParkedGroup:
     """Parked effects or payloads of one cause."""
 
@@ -102,6 +121,7 @@ class Overview:
     parked: list[ParkedGroup]
     problems: list[str]
     webhooks: list[WebhookHealth] = attrs.field(factory=list)
+    workers: list[WorkerHealth] = attrs.field(factory=list)
 
 
 def overview(store: Store, now: datetime) -> Overview:
@@ -115,11 +135,30 @@ def overview(store: Store, now: datetime) -> Overview:
     gaps = store.gaps.list()
     parked = _parked(store)
     webhooks = _webhooks(store, states, now)
+    workers = _workers(store, now)
     problems = _problems(connections, streams, flows, gaps, parked)
+    problems += [each.problem for each in webhooks if each.problem]
+    if workers and not any(each.alive for each in workers):
+        last = max(workers, key=lambda each: each.seen_at)
+        problems.append(
+            f"Nobody runs the schedules: {last.machine} was seen last, {last.seen_at[:16]} UTC: crossdock run"
+        )
     return Overview(
         at=stamp(now), connections=connections, streams=streams, flows=flows, gaps=gaps, parked=parked,
-        problems=problems + [each.problem for each in webhooks if each.problem], webhooks=webhooks,
+        problems=problems, webhooks=webhooks, workers=workers,
     )  # fmt: skip
+
+
+def _workers(store: Store, now: datetime) -> list[WorkerHealth]:
+    """Those that run, or if there is none, the one that ended without saying so."""
+    found = [
+        WorkerHealth(
+            machine=row.machine, kind=row.kind, version=row.version, threads=row.threads, busy=row.busy,
+            started_at=row.started_at, seen_at=row.seen_at, alive=row.alive(now),
+        )
+        for row in store.agenda.workers()
+    ]  # fmt: skip
+    return [each for each in found if each.alive] or sorted(found, key=lambda each: each.seen_at)[-1:]
 
 
 def _connection(store: Store, row: ConnectionRow, now: datetime) -> ConnectionHealth:
@@ -140,26 +179,23 @@ def _stream(store: Store, row: StreamRow, state: str, now: datetime) -> StreamHe
         if run.state != "running"
     ]
     last = runs[0] if runs else None
-    due = _due(row, last)
-    overdue = bool(row.enabled and state == "active" and due and now > due + _grace(row))
+    due = max(filter(None, (row.next_at, row.held_until)), default="") if row.enabled else ""
+    due_at = unstamp(due)
+    overdue = bool(state == "active" and due_at and now > due_at + _grace(row))
     problem = ""
     if state == "paused":
         pass  # the connection says why, once
-    elif row.enabled and last is not None and last.state == "failed":
+    elif row.enabled and last is not None and last.state == "failed" and not 0 < row.failures < LASTING:
         problem = f"Reading {row.stream} of {row.connection} failed: {last.message}"
     elif overdue:
-        problem = f"{row.stream} of {row.connection} should have been read at {due:%Y-%m-%d %H:%M} UTC."
+        problem = f"{row.stream} of {row.connection} should have been read at {due_at:%Y-%m-%d %H:%M} UTC."
     return StreamHealth(
-        connection=row.connection, stream=row.stream, enabled=row.enabled, every=row.every, cron=row.cron,
-        records=store.records.count(row.connection, row.stream), last_state=last.state if last else "",
-        last_at=last.ended_at if last else None, last_message=last.message if last else "", synced_at=row.synced_at,
-        due_at=stamp(due) if due and row.enabled else None, overdue=overdue, problem=problem,
+        connection=row.connection, stream=row.stream, enabled=row.enabled, schedule=row.schedule.text,
+        every=row.every, cron=row.cron, records=store.records.count(row.connection, row.stream),
+        last_state=last.state if last else "", last_at=last.ended_at if last else None,
+        last_message=last.message if last else "", synced_at=row.synced_at, due_at=due or None, overdue=overdue,
+        failures=row.failures, wanted=row.requested > row.done, problem=problem,
     )  # fmt: skip
-
-
-def _due(row: StreamRow, last: RunRow | None) -> datetime | None:
-    ended = unstamp(last.started_at) if last else None
-    return next_due(row.every, row.cron, ended) if ended else None
 
 
 def _grace(row: StreamRow) -> timedelta:

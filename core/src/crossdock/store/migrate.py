@@ -9,8 +9,8 @@ from typing import Any
 from crossdock.errors import StoreError
 from crossdock.store.database import Database, sqlite_path
 
-HEAD = "0002"
-KNOWN = ("0001", "0002")
+HEAD = "0003"
+KNOWN = ("0001", "0002", "0003")
 
 
 def current(database: Database) -> str | None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from crossdock.store import migrate
+from crossdock.store.agenda import Agenda
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.effects import Effects
@@ -31,6 +32,7 @@ class Store:
         self.hooks = Hooks(database)
         self.inbox = Inbox(database)
         self.holds = Holds(database)
+        self.agenda = Agenda(database)
 
     @classmethod
     def open(cls, url: str) -> Store:
