@@ -30,6 +30,7 @@ KEPT = timedelta(days=30)
 """How long webhooks that were worked are kept."""
 
 _BUSY = timedelta(seconds=1)
+_UNUSABLE = timedelta(minutes=1)  # the connection cannot be opened: a person has to do something
 _STILL = timedelta(seconds=5)  # nothing could be done although something is due: somebody else is at it
 
 State = Literal["done", "failed", "waiting", "stopped", "busy", "nothing"]
@@ -168,7 +169,8 @@ def _deliver(bench: Bench, lane: Lane, lease: Lease) -> Turn:
         bench.store.agenda.rest_flow(flow.name, None, 0)
     counts = {name: count for name, count in pushed.counts.as_dict().items() if count and name != "requests"}
     if not counts:
-        return Turn(lane=lane, state="nothing", rest=_STILL)
+        soon = pushed.next_at is not None and pushed.next_at <= stamp(bench.clock.now())
+        return Turn(lane=lane, state="nothing", rest=_STILL if soon else None)
     return Turn(
         lane=lane, state="done" if pushed.state == "done" else "stopped", run=pushed.run, follows=True,
         text=", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()),
@@ -203,8 +205,8 @@ def _webhooks(bench: Bench, lane: Lane, lease: Lease) -> Turn:
 
 def _told(worked: Worked) -> Iterator[str]:
     yield from (f"{name} is {reason}" for name, reason in worked.held.items())
-    # A fetch that waits said so when it began to wait.
-    yield from (fetch.note for fetch in worked.fetches if fetch.state != "later")
+    # A fetch that only goes on waiting said so when it was tried.
+    yield from (fetch.note for fetch in worked.fetches if fetch.state != "later" or fetch.runs)
 
 
 def _until(bench: Bench, worked: Worked) -> timedelta | None:
@@ -212,6 +214,8 @@ def _until(bench: Bench, worked: Worked) -> timedelta | None:
     if not worked.later:
         return None
     now = bench.clock.now()
+    if worked.held:
+        return _UNUSABLE
     return min((_wait(fetch, now) for fetch in worked.fetches if fetch.state == "later"), default=_STILL)
 
 
