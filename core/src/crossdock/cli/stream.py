@@ -150,7 +150,9 @@ def show(connection: str, stream: str, as_json: bool) -> None:
         if row.requested > row.done:
             yield "It was asked for and is read as soon as it can be."
         if row.held_until > stamp(now):
-            why = f"After {plural(row.failures, 'failure')} in a row" if row.failures else "Because its vendor wants that"
+            why = (
+                f"After {plural(row.failures, 'failure')} in a row" if row.failures else "Because its vendor wants that"
+            )
             yield f"{why} it rests, and is read again {ago(row.held_until, now)}."
         if turns:
             zone = row.zone or "UTC"
