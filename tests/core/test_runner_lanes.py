@@ -323,6 +323,31 @@ def test_a_flow_whose_connector_breaks_rests(world):
     assert worker.all() == ["erp balance", "flow balance"]
 
 
+def test_what_rests_is_tried_at_once_when_a_person_looked_after_it(world):
+    flow = world.flow("balance", source="erp", target="shop")
+    turn_on(world, "balance", "erp")
+    world.store.agenda.rest_stream("erp", "balance", world.clock.now() + timedelta(hours=1), 5)
+    world.store.agenda.rest_flow(flow.name, world.clock.now() + timedelta(hours=1), 5)
+    assert any("failed 5 times in a row" in problem for problem in problems(world))
+    assert turner(world).due() == []
+
+    assert world.app.verify("erp").green
+
+    assert turner(world).due() == ["erp balance"]
+    assert world.store.agenda.failing_flows() == {}
+
+
+def test_a_connection_that_was_opened_anew_is_closed_by_the_daily_chores(world):
+    world.pull()
+    before = world.app.open("shop")
+    world.connect("shop", page_size="3")
+
+    world.app.sweep()
+    world.pull()
+
+    assert world.app.open("shop") is not before
+
+
 def test_what_somebody_else_is_at_is_left_alone(world):
     turn_on(world)
     worker = turner(world)

@@ -130,8 +130,8 @@ def overview(store: Store, now: datetime) -> Overview:
     states = {row.name: row.state for row in rows}
     connections = [_connection(store, row, now) for row in rows]
     streams = [_stream(store, row, states.get(row.connection, ""), now) for row in store.config.streams()]
-    counts = store.effects.counts()
-    flows = [_flow(store, row, counts, now) for row in store.config.flows()]
+    counts, failing = store.effects.counts(), store.agenda.failing_flows()
+    flows = [_flow(store, row, counts, failing.get(row.name, 0), now) for row in store.config.flows()]
     gaps = store.gaps.list()
     parked = _parked(store)
     webhooks = _webhooks(store, states, now)
@@ -203,7 +203,9 @@ def _grace(row: StreamRow) -> timedelta:
     return max(timedelta(seconds=row.every or 0), timedelta(minutes=10))
 
 
-def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: datetime) -> FlowHealth:
+def _flow(
+    store: Store, row: FlowRow, counts: dict[tuple[str, str], int], failures: int, now: datetime
+) -> FlowHealth:  # fmt: skip
     own = {state: number for (flow, state), number in sorted(counts.items()) if flow == row.name}
     oldest = store.effects.oldest(row.name)
     planned_at = unstamp(oldest)
@@ -213,6 +215,9 @@ def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: d
     stuck = own.get("ready") and row.mode == "live" and planned_at and now - planned_at > STUCK_AFTER
     if stuck:
         parts.append(f"the oldest of {own['ready']} ready has waited since {planned_at:%Y-%m-%d %H:%M} UTC")
+    if failures >= LASTING:
+        last = next(iter(store.journal.runs(flow=row.name, limit=1)), None)
+        parts.append(f"it failed {failures} times in a row: {last.message if last else ''}".rstrip(": "))
     source = next((each for each in store.config.streams(row.source) if each.stream == row.stream), None)
     return FlowHealth(
         name=row.name, stream=row.stream, source=row.source, target=row.target, mode=row.mode, counts=own,

@@ -19,7 +19,7 @@ from crossdock.cli.output import examples, json_option, mark, needs_attention
 from crossdock.clock import monotonic
 from crossdock.errors import CrossdockError
 from crossdock.runner.embedded import THREADS, Embedded
-from crossdock.runner.turns import Turn
+from crossdock.runner.turns import Turn, housekeeping
 from crossdock.store.database import stamp
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run(workers: int, no_web: bool, host: str, port: int, proxy: str, as_json: b
     """
     app = app_from_context()
     log = _Log(app, as_json)
-    runner = Embedded(app.bench, workers, log.turn)
+    runner = Embedded(app.bench, workers, log.turn, daily=lambda: _daily(app))
     serving = None if no_web else _serving(app, runner, host, port, proxy)
     with _at_once(), stoppable(app):
         if serving is not None:
@@ -117,7 +117,7 @@ def worker(workers: int, as_json: bool) -> None:
     """
     app = app_from_context()
     log = _Log(app, as_json)
-    runner = Embedded(app.bench, workers, log.turn, kind="worker")
+    runner = Embedded(app.bench, workers, log.turn, kind="worker", daily=lambda: _daily(app))
     with _at_once(), stoppable(app):
         runner.start()
         _started(log, workers, "")
@@ -125,6 +125,11 @@ def worker(workers: int, as_json: bool) -> None:
         _stop(app, runner, log, None)
     if broken:
         needs_attention()
+
+
+def _daily(app: App) -> None:
+    housekeeping(app.bench)
+    app.sweep()
 
 
 def _serving(app: App, runner: Embedded, host: str, port: int, proxy: str) -> Serving:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import socket
 import threading
@@ -31,15 +32,20 @@ _NOBODY = Lane(kind="read", connection="the database")
 
 
 class Embedded:
-    """Works what is due. `tell` is called, from any thread, after each turn that did something or failed."""
+    """Works what is due.
+
+    `tell` is called, from any thread, after each turn that did something or failed; `daily` once a day.
+    """
 
     def __init__(
-        self, bench: Bench, threads: int = THREADS, tell: Callable[[Turn], None] | None = None, kind: str = "run"
-    ) -> None:
+        self, bench: Bench, threads: int = THREADS, tell: Callable[[Turn], None] | None = None, kind: str = "run",
+        daily: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self._bench = bench
         self._threads = threads
         self._tell = tell or _nothing
         self._kind = kind
+        self._daily = daily or functools.partial(housekeeping, bench)
         self._started_at = stamp(bench.clock.now())
         self._lanes = Lanes(bench)
         self._due: list[Lane] = []
@@ -114,7 +120,7 @@ class Embedded:
                     self._say_alive()
                 if monotonic() - chores >= _CHORES:
                     chores = monotonic()
-                    housekeeping(self._bench)
+                    self._daily()
                 trouble = ""
             except CrossdockError as error:
                 # The database is away: everything waits, and is told once.

@@ -160,14 +160,22 @@ class Agenda:
         )
 
     def rest_stream(self, connection: str, stream: str, until: datetime, failures: int) -> None:
-        """A stream is left alone until a time, wishes included; `failures` in a row."""
-        at = stamp(until)
+        """A stream is left alone until a time, its schedule and wishes alike; `failures` in a row."""
         self._db.run(
-            "UPDATE stream SET held_until = ?, failures = ?, "
-            "next_at = CASE WHEN next_at IS NULL OR next_at > ? THEN next_at ELSE ? END "
-            "WHERE connection = ? AND stream = ?",
-            (at, failures, at, at, connection, stream),
+            "UPDATE stream SET held_until = ?, failures = ? WHERE connection = ? AND stream = ?",
+            (stamp(until), failures, connection, stream),
         )
+
+    def refreshed(self, connection: str) -> None:
+        """A person looked after a connection: its streams, and flows from and to it, need not rest any longer."""
+        self._db.run("UPDATE stream SET held_until = '', failures = 0 WHERE connection = ?", (connection,))
+        self._db.run(
+            "UPDATE flow SET held_until = '', failures = 0 WHERE source = ? OR target = ?", (connection, connection)
+        )
+
+    def failing_flows(self) -> dict[str, int]:
+        """Flows that could not be delivered, and how often in a row."""
+        return {row[0]: int(row[1]) for row in self._db.query("SELECT name, failures FROM flow WHERE failures > 0")}
 
     def flow_failures(self, flow: str) -> int:
         """How often delivering a flow failed in a row."""

@@ -194,12 +194,27 @@ class Config:
         self, connection: str, stream: str, *, enabled: bool, every: int | None, cron: str, zone: str = "",
         quiet: str = "", jitter: int = 0, next_at: str = "",
     ) -> None:  # fmt: skip
-        """Switch a stream, set its schedule and when it is read next (a stamp; empty: now); the bookmark stays."""
+        """Switch a stream, set its schedule and when it is read next (a stamp; empty: now); the bookmark stays.
+
+        What rested after trouble is tried again, also after `save_flow`.
+        """
         self._db.upsert(
             "stream",
-            ("connection", "stream", "enabled", "every", "cron", "zone", "quiet", "jitter", "next_at"),
+            (
+                "connection",
+                "stream",
+                "enabled",
+                "every",
+                "cron",
+                "zone",
+                "quiet",
+                "jitter",
+                "next_at",
+                "held_until",
+                "failures",
+            ),
             ("connection", "stream"),
-            [(connection, stream, int(enabled), every, cron, zone, quiet, jitter, next_at if enabled else None)],
+            [(connection, stream, int(enabled), every, cron, zone, quiet, jitter, next_at if enabled else None, "", 0)],
         )
 
     def is_on(self, connection: str, stream: str) -> bool:
@@ -278,7 +293,8 @@ class Config:
             db.run(
                 "INSERT INTO flow (name, stream, source, target, mode, options, created_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, "
-                "source = excluded.source, target = excluded.target, mode = excluded.mode, options = excluded.options",
+                "source = excluded.source, target = excluded.target, mode = excluded.mode, options = excluded.options, "
+                "held_until = '', failures = 0",
                 (row.name, row.stream, row.source, row.target, row.mode, _json(row.options), stamp(now)),
             )
 
