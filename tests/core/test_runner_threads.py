@@ -143,3 +143,15 @@ def test_a_database_that_is_of_no_use_is_told_once_and_waited_for(world):
         world.store.database.run("ALTER TABLE elsewhere RENAME TO inbox")
         ask_for(world.app, "shop", "orders")
         until(lambda: len(found.told("shop orders")) == 2)
+
+
+def test_who_listens_may_be_gone_and_the_work_goes_on(world):
+    turn_on(world)
+    turn_on(world, "balance")
+    turn_on(world, "prices")
+
+    def gone(turn):
+        raise BrokenPipeError
+
+    with running(world, threads=1, tell=gone):
+        until(lambda: len(world.shop.requests) == 3)

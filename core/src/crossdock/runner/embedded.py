@@ -126,7 +126,7 @@ class Embedded:
                 # The database is away: everything waits, and is told once.
                 if str(error) != trouble:
                     trouble = str(error)
-                    self._tell(Turn(lane=_NOBODY, state="failed", text=trouble, hint=error.hint, needs_attention=True))
+                    self._say(Turn(lane=_NOBODY, state="failed", text=trouble, hint=error.hint, needs_attention=True))
                 self._due = []
             if self._wake.wait(_TICK) and self._look and not self._stopping:
                 self._bench.clock.sleep(_GATHER)
@@ -167,7 +167,11 @@ class Embedded:
                 self._look = self._look or turn.follows
             self._wake.set()
             if turn.state not in ("busy", "nothing"):
-                self._tell(turn)
+                self._say(turn)
+
+    def _say(self, turn: Turn) -> None:
+        with contextlib.suppress(Exception):  # who listens may be gone, and the work goes on
+            self._tell(turn)
 
     def _take_turn(self, lane: Lane) -> Turn:
         if self._stopping:
