@@ -174,7 +174,8 @@ class _Pull:
     def _was_read(self, *, by_key: bool, whole: bool) -> None:
         """Everything that was asked for is kept now: with `whole` all that had changed when the run began."""
         bench, name = self.bench, self.opened.name
-        with bench.store.transaction():
+        # Not durable: what a power cut takes back is read and planned again.
+        with bench.store.transaction(durable=False):
             if self.stream == "balance" and by_key:
                 self._stock_by_key()
             elif self.stream == "balance" and whole:

@@ -23,6 +23,7 @@ from crossdock.store.database import stamp
 THREADS = 8
 
 _TICK = 0.5  # seconds: what other processes ask for, and what its time has come for, is seen after this at the latest
+_SHARE = 10  # looking takes a tenth of the time at most: when thousands of lanes are due, a look is dear
 _GATHER = 0.03  # a vendor that sends one webhook usually sends several
 _SEEN = 10.0
 _CHORES = 24 * 3600.0
@@ -53,6 +54,7 @@ class Embedded:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._look = True
+        self._came = False
         self._stopping = False
         self._work: queue.SimpleQueue[Lane | None] = queue.SimpleQueue()
         self._pool = [
@@ -74,7 +76,7 @@ class Embedded:
 
     def wake(self) -> None:
         """Something came in: look now, not only at the next tick."""
-        self._look = True
+        self._came = True
         self._wake.set()
 
     def start(self) -> None:
@@ -106,14 +108,15 @@ class Embedded:
     # -- handing out -------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        seen = looked = monotonic()
+        seen = looked = soon = monotonic()
         chores = seen + _FIRST_CHORES - _CHORES
         trouble = ""
         while not self._stopping:
             try:
-                if self._look or monotonic() - looked >= _TICK:
+                if monotonic() >= (soon if self._look or not self._due else looked + _TICK):
                     self._look, looked = False, monotonic()
                     self._due = self._lanes.due()
+                    soon = looked + _SHARE * (monotonic() - looked)
                 self._hand_out()
                 if monotonic() - seen >= _SEEN:
                     seen = monotonic()
@@ -128,9 +131,11 @@ class Embedded:
                     trouble = str(error)
                     self._say(Turn(lane=_NOBODY, state="failed", text=trouble, hint=error.hint, needs_attention=True))
                 self._due = []
-            if self._wake.wait(_TICK) and self._look and not self._stopping:
-                self._bench.clock.sleep(_GATHER)
+            self._wake.wait(max(soon - monotonic(), 0) if self._look else _TICK)
             self._wake.clear()
+            if self._came and not self._stopping:
+                self._came, self._look = False, True
+                self._bench.clock.sleep(_GATHER)
 
     def _hand_out(self) -> None:
         """Give the most urgent lanes to free threads.

@@ -6,6 +6,7 @@ not be forgotten: what is due stands in the store, and leases there keep two wor
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
@@ -69,7 +70,7 @@ class Lanes:
         self._bench = bench
         self._ticks = ticks
         self._rests: dict[str, _Rest] = {}
-        self._since: dict[str, float] = {}
+        self._since: dict[str, tuple[float, float]] = {}
         self._orphans_at = -1e9
 
     def due(self) -> list[Lane]:
@@ -77,15 +78,16 @@ class Lanes:
         now, ticks = self._bench.clock.now(), self._ticks()
         found = {lane.lease: lane for lane in self._found(now, ticks) if not self._rests_now(lane, now)}
         self._rests = {name: rest for name, rest in self._rests.items() if rest.until > now}
-        self._since = {name: self._since.get(name, ticks) for name in found}
-        return sorted(found.values(), key=lambda lane: (self._rank(lane, ticks), self._since[lane.lease]))
+        # Of lanes that came up together, each process begins with others.
+        self._since = {name: self._since.get(name) or (ticks, random.random()) for name in found}  # noqa: S311
+        return sorted(found.values(), key=lambda lane: (self._rank(lane, ticks), *self._since[lane.lease]))
 
     def _found(self, now: datetime, ticks: float) -> list[Lane]:
         agenda = self._bench.store.agenda
         found = [
             Lane(kind="read", connection=each.connection, name=each.stream,
                  rank=WANTED if each.wanted else _READ.get(each.stream, _LAST))
-            for each in agenda.streams(now)
+            for each in agenda.streams(now, tuple(_READ))
         ]  # fmt: skip
         flows = agenda.flows(now)
         if ticks - self._orphans_at > _ORPHANS:
@@ -102,7 +104,7 @@ class Lanes:
         return found
 
     def _rank(self, lane: Lane, ticks: float) -> int:
-        waited = int((ticks - self._since[lane.lease]) // 60)
+        waited = int((ticks - self._since[lane.lease][0]) // 60)
         return max(lane.rank - waited, min(lane.rank, URGENT))
 
     def _rests_now(self, lane: Lane, now: datetime) -> bool:

@@ -92,7 +92,8 @@ def _read(bench: Bench, lane: Lane, lease: Lease) -> Turn:
     counts = {name: getattr(pulled.counts, name) for name in ("new", "changed", "parked")}
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return Turn(
-        lane=lane, state="done" if pulled.state == "done" else "stopped", run=pulled.run, follows=True,
+        lane=lane, state="done" if pulled.state == "done" else "stopped", run=pulled.run,
+        follows=pulled.counts.effects > 0 or row.stream == "balance",
         text=told or ("nothing new" if pulled.state == "done" else "stopped at a safe point"),
         needs_attention=pulled.counts.parked > 0,
     )  # fmt: skip

@@ -5,6 +5,7 @@ Each question is answered by an index, whatever the number of records, effects a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,17 +68,24 @@ class Agenda:
 
     # -- what is due -------------------------------------------------------------------------------
 
-    def streams(self, now: datetime) -> list[DueStream]:
-        """Streams of active connections that are due or were asked for."""
+    def streams(self, now: datetime, order: Sequence[str] = (), limit: int = 256) -> list[DueStream]:
+        """Streams of active connections that were asked for, and up to `limit` that are due.
+
+        Those that are named in `order` come first, in that order.
+        """
         at = stamp(now)
+        ranks = "".join(f"WHEN '{stream}' THEN {rank} " for rank, stream in enumerate(order)) or "WHEN '' THEN 0 "
         rows = self._db.query(
             "SELECT s.connection, s.stream, s.next_at, 0 FROM stream s JOIN connection c ON c.name = s.connection "
             "WHERE s.next_at <= ? AND s.held_until <= ? AND s.requested <= s.done AND s.enabled = 1 "
             "AND c.state = 'active' "
-            "UNION ALL "
+            f"ORDER BY CASE s.stream {ranks}ELSE 99 END, s.next_at LIMIT ?",
+            (at, at, limit),
+        )
+        rows += self._db.query(
             "SELECT s.connection, s.stream, '', 1 FROM stream s JOIN connection c ON c.name = s.connection "
             "WHERE s.requested > s.done AND s.held_until <= ? AND s.enabled = 1 AND c.state = 'active'",
-            (at, at, at),
+            (at,),
         )
         return [DueStream(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
@@ -139,32 +147,36 @@ class Agenda:
 
     def fulfilled(self, connection: str, stream: str, revision: int) -> None:
         """A stream was read since the wish with the number `revision` was said."""
-        self._db.run(
-            "UPDATE stream SET done = ? WHERE connection = ? AND stream = ? AND done < ?",
-            (revision, connection, stream, revision),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE stream SET done = ? WHERE connection = ? AND stream = ? AND done < ?",
+                (revision, connection, stream, revision),
+            )
 
     def was_read(self, connection: str, stream: str, next_at: datetime) -> None:
         """A stream was read to the end: what trouble there was is over, and its next turn is known."""
-        self._db.run(
-            "UPDATE stream SET failures = 0, held_until = '', next_at = ? "
-            "WHERE connection = ? AND stream = ? AND next_at IS NOT NULL",
-            (stamp(next_at), connection, stream),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE stream SET failures = 0, held_until = '', next_at = ? "
+                "WHERE connection = ? AND stream = ? AND next_at IS NOT NULL",
+                (stamp(next_at), connection, stream),
+            )
 
     def put_off(self, connection: str, stream: str, next_at: datetime) -> None:
         """The schedule wants a stream later: it is too early, or quiet hours."""
-        self._db.run(
-            "UPDATE stream SET next_at = ? WHERE connection = ? AND stream = ? AND next_at IS NOT NULL",
-            (stamp(next_at), connection, stream),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE stream SET next_at = ? WHERE connection = ? AND stream = ? AND next_at IS NOT NULL",
+                (stamp(next_at), connection, stream),
+            )
 
     def rest_stream(self, connection: str, stream: str, until: datetime, failures: int) -> None:
         """A stream is left alone until a time, its schedule and wishes alike; `failures` in a row."""
-        self._db.run(
-            "UPDATE stream SET held_until = ?, failures = ? WHERE connection = ? AND stream = ?",
-            (stamp(until), failures, connection, stream),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE stream SET held_until = ?, failures = ? WHERE connection = ? AND stream = ?",
+                (stamp(until), failures, connection, stream),
+            )
 
     def refreshed(self, connection: str) -> None:
         """A person looked after a connection: its streams, and flows from and to it, need not rest any longer."""
@@ -184,17 +196,19 @@ class Agenda:
 
     def rest_flow(self, flow: str, until: datetime | None, failures: int) -> None:
         """A flow is left alone until a time; without one its trouble is over."""
-        self._db.run(
-            "UPDATE flow SET held_until = ?, failures = ? WHERE name = ?",
-            (stamp(until) if until else "", failures, flow),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE flow SET held_until = ?, failures = ? WHERE name = ?",
+                (stamp(until) if until else "", failures, flow),
+            )
 
     # -- who works ---------------------------------------------------------------------------------
 
     def seen(self, worker: WorkerRow) -> None:
         """A worker lives."""
         values = [clean(each) if isinstance(each, str) else each for each in _values(worker)]
-        self._db.upsert("worker", _WORKER, ("owner",), [tuple(values)])
+        with self._db.quick() as db:
+            db.upsert("worker", _WORKER, ("owner",), [tuple(values)])
 
     def gone(self, owner: str) -> None:
         """A worker stopped: what it had taken is free."""

@@ -46,11 +46,12 @@ class Journal:
 
     def begin(self, kind: str, now: datetime, *, connection: str = "", stream: str = "", flow: str = "") -> int:
         """Start a run; answers its id."""
-        rows = self._db.query(
-            "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
-            "RETURNING id",
-            (kind, connection, stream, flow, stamp(now)),
-        )
+        with self._db.quick() as db:
+            rows = db.query(
+                "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
+                "RETURNING id",
+                (kind, connection, stream, flow, stamp(now)),
+            )
         return int(rows[0][0])
 
     def progress(self, run: int, counts: Mapping[str, Any]) -> None:
@@ -59,18 +60,20 @@ class Journal:
 
     def end(self, run: int, state: str, counts: Mapping[str, Any], message: str, now: datetime) -> None:
         """Finish a run as ``done``, ``failed`` or ``stopped``."""
-        self._db.run(
-            "UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ?",
-            (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ?",
+                (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
+            )
 
     def bury(self, connection: str, stream: str, now: datetime) -> None:
         """Pulls of a stream that say they run, although nobody has the lease: their process ended before they did."""
-        self._db.run(
-            "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
-            "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running'",
-            (stamp(now), connection, stream),
-        )
+        with self._db.quick() as db:
+            db.run(
+                "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
+                "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running'",
+                (stamp(now), connection, stream),
+            )
 
     def runs(self, *, connection: str = "", stream: str = "", flow: str = "", limit: int = 20) -> list[RunRow]:
         """Runs, newest first."""
