@@ -7,7 +7,6 @@ SQLAlchemy alone costs 200 to 400 ms of CPU and doubles the price of a stored ro
 from __future__ import annotations
 
 import contextlib
-import functools
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from crossdock.errors import StoreError
+from crossdock.store.statements import merge_sql, percent, upsert_sql
 
 _SMALL = 20  # below this many rows a COPY costs more than it saves on PostgreSQL
 
@@ -189,7 +189,7 @@ class Sqlite(Database):
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert or replace rows by key."""
-        self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+        self.many(upsert_sql(table, tuple(columns), tuple(key)), rows)
 
     def any_of(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, Any]:
         """One parameter whatever the number of values: a JSON array."""
@@ -257,7 +257,7 @@ class Postgres(Database):
             self._revive()
             if not sql.startswith("SELECT"):
                 self._soften()
-        return self._connection.execute(_percent(sql), params) if params else self._connection.execute(sql)
+        return self._connection.execute(percent(sql), params) if params else self._connection.execute(sql)
 
     def _soften(self) -> None:
         """Whether the next commit outside of a transaction waits for the disk."""
@@ -291,12 +291,12 @@ class Postgres(Database):
                 self._revive()
                 self._soften()
             with self._connection.cursor() as cursor:
-                cursor.executemany(_percent(sql), rows)
+                cursor.executemany(percent(sql), rows)
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert or replace rows by key."""
         if len(rows) < _SMALL:
-            self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+            self.many(upsert_sql(table, tuple(columns), tuple(key)), rows)
             return
         names = ", ".join(f'"{column}"' for column in columns)
         with self.transaction(), self._told():
@@ -304,7 +304,7 @@ class Postgres(Database):
             with self._connection.cursor().copy(f"COPY stage_{table} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
-            self._connection.execute(_merge_sql(table, tuple(columns), tuple(key)))
+            self._connection.execute(merge_sql(table, tuple(columns), tuple(key)))
             self._connection.execute(f"TRUNCATE stage_{table}")
 
     def _stage(self, table: str) -> None:
@@ -364,29 +364,6 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(f"The database refused: {error}") from error
-
-
-@functools.cache
-def _percent(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s")
-
-
-@functools.cache
-def _upsert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))}) {_on_conflict(columns, key)}"
-
-
-@functools.cache
-def _merge_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM stage_{table} {_on_conflict(columns, key)}"
-
-
-def _on_conflict(columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    sets = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
-    keys = ", ".join(f'"{column}"' for column in key)
-    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}" if sets else f"ON CONFLICT ({keys}) DO NOTHING"
 
 
 def sqlite_path(url: str) -> str:
