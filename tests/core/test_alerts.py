@@ -7,6 +7,8 @@ from datetime import timedelta
 from alert_kit import decide, pause, told
 
 from crossdock.overview import overview
+from crossdock.store.agenda import WorkerRow
+from crossdock.store.database import stamp
 from crossdock.store.inbox import Arrival
 
 
@@ -126,5 +128,39 @@ def test_webhooks_that_failed_are_told(world):
 def test_what_is_muted_is_not_told(world):
     decide(world, mute=["paused"])
     pause(world)
+
+    assert told(world) == {}
+
+
+def seen(world, owner, machine="north", kind="worker"):
+    """A worker says that it lives."""
+    at = stamp(world.clock.now())
+    world.store.agenda.seen(
+        WorkerRow(
+            owner=owner, machine=machine, kind=kind, version="1", threads=1, busy=[], started_at=at, seen_at=at
+        )
+    )  # fmt: skip
+
+
+def test_a_worker_that_vanished_is_told_when_that_lasts_and_until_one_takes_its_place(world):
+    decide(world, after="10m")
+    seen(world, "first")
+    world.later(minutes=5)
+    early = told(world)
+    world.later(minutes=15)
+    late = told(world)
+    seen(world, "second")
+
+    assert (early, late, told(world)) == (
+        {},
+        {"raised": ["worker worker on north"]},
+        {"resolved": ["worker worker on north"]},
+    )
+
+
+def test_a_worker_that_said_that_it_ends_is_no_trouble(world):
+    seen(world, "first")
+    world.store.agenda.gone("first")
+    world.later(hours=2)
 
     assert told(world) == {}

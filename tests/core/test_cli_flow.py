@@ -44,6 +44,46 @@ def test_a_stream_that_the_connector_lacks_is_refused(shop):
     assert "there are: orders, balance" in shop.run("stream", "on", "shop", "prices", code=2).stderr
 
 
+def test_zone_quiet_hours_and_jitter_are_kept_until_they_are_taken_away(shop):
+    shop.run("stream", "on", "shop", "orders", "--quiet", "22:00-06:00", "--zone", "Europe/Berlin", "--jitter", "30s")
+
+    assert shop.json("stream", "schedule", "shop", "orders", "--every", "20m")["schedule"] == (
+        "every 20m, quiet 22:00-06:00 Europe/Berlin, up to 30s later"
+    )
+    assert shop.json("stream", "schedule", "shop", "orders", "--quiet", "-", "--jitter", "-")["schedule"] == "every 20m"
+
+
+def test_a_stream_shows_its_next_turns(shop):
+    shop.run("stream", "on", "shop", "orders", "--cron", "30 6 * * *", "--zone", "Asia/Kolkata")
+
+    said = shop.run("stream", "show", "shop", "orders").output
+    assert said.count("06:30:00") == 3
+    assert [each[11:19] for each in shop.json("stream", "show", "shop", "orders")["next_turns"]] == ["01:00:00"] * 3
+
+
+def test_a_stream_that_is_off_has_no_next_turn_and_cannot_be_asked_for(shop):
+    shop.run("stream", "on", "shop", "orders")
+    shop.run("stream", "off", "shop", "orders")
+
+    assert shop.json("stream", "show", "shop", "orders")["next_turns"] == []
+    assert "is off" in shop.run("stream", "now", "shop", "orders", code=2).stderr
+    assert "never switched on" in shop.run("stream", "show", "shop", "balance", code=2).stderr
+
+
+def test_asking_for_a_stream_says_when_nobody_would_hear(shop):
+    shop.run("stream", "on", "shop", "orders")
+
+    assert "nobody runs the schedules" in shop.run("stream", "now", "shop", "orders").output
+    assert shop.json("stream", "show", "shop", "orders")["wanted"]
+
+
+def test_a_schedule_that_cannot_be_is_a_sentence(shop):
+    refused = shop.run("stream", "on", "shop", "orders", "--every", "20m", "--zone", "Europe/Berln", code=2).stderr
+
+    assert "There is no time zone 'Europe/Berln'." in refused
+    assert "Europe/Berlin" in refused
+
+
 def test_streams_are_listed_on_or_off(shop):
     shop.run("stream", "on", "shop", "orders")
     rows = {(row["connection"], row["stream"]): row["enabled"] for row in shop.json("stream", "list")}

@@ -16,6 +16,7 @@ from crossdock.app import App
 from crossdock.declare import Applied, Difference, apply, differences, export, read
 from crossdock.engine.pull import pull
 from crossdock.errors import UsageError
+from crossdock.schedule import Schedule
 from crossdock.store.config import FlowOptions, FlowRow, StreamRow
 
 FILE = """
@@ -141,6 +142,18 @@ def test_streams_are_written_in_several_ways(project: Project, line: str, expect
     assert difference(project.app, text) == []
 
 
+def test_zone_quiet_hours_and_jitter_of_a_stream_are_written_beside_its_schedule(project: Project) -> None:
+    line = 'streams.orders = { cron = "0 6 * * *", zone = "Europe/Berlin", quiet = "22:00-05:00", jitter = "30s" }'
+    text = FILE.replace("[connections.erp]", f"{line}\n[connections.erp]")
+
+    assert put(project.app, text).done
+    assert stream(project.app, "shop", "orders").schedule == Schedule(
+        cron="0 6 * * *", zone="Europe/Berlin", quiet="22:00-05:00", jitter=30
+    )
+    assert line in export(project.app)
+    assert difference(project.app, text) == []
+
+
 def test_switching_a_stream_keeps_its_bookmark(project: Project) -> None:
     pull(project.app.bench, "shop", "orders")
     put(project.app, FILE.replace("[connections.erp]", 'streams.orders = "10m"\n[connections.erp]'))
@@ -249,6 +262,8 @@ def test_pruning_never_takes_a_connection_that_the_file_still_uses(project: Proj
         ('[connections.shop]\ndraft = "yes"', "[connections.shop] draft: it must be true or false"),
         ('[connections.shop]\nstreams.order = "1h"', "[connections.shop.streams] order: Dock has no such stream"),
         ('[connections.shop]\nstreams.orders = "soon"', "every: 'soon' is no duration."),
+        ('[connections.shop]\nstreams.orders = {every = "1h", zone = "Berlin"}', "There is no time zone 'Berlin'"),
+        ('[connections.shop]\nstreams.orders = {quiet = "night"}', "quiet: 'night' are no quiet hours"),
         ('[connections.shop]\nstreams.orders = "1m"', "every: Dock allows to read orders every 5m at most"),
         ('[connections.shop]\nstreams.orders = "61 * * * *"', "cron: '61' is no minute of a cron line"),
         (

@@ -9,7 +9,7 @@ import pytest
 
 from crossdock.connection import ConnectorInfo, Endpoint, StreamInfo
 from crossdock.errors import UsageError
-from crossdock.schedule import Cron, check_schedule, default_every, next_due, parse_span, span_text
+from crossdock.schedule import Cron, Schedule, check_schedule, default_every, parse_span, span_text
 
 NOW = datetime(2026, 1, 30, 12, 7, 30, tzinfo=UTC)  # a Friday
 
@@ -19,6 +19,10 @@ def connector(**streams: StreamInfo) -> ConnectorInfo:
     return ConnectorInfo(
         name="acme", title="Acme", settings=settings, endpoint=lambda _: Endpoint(base_url=""), streams=streams
     )
+
+
+def schedule(every: str = "", cron: str = "") -> Schedule:
+    return Schedule(every=int(parse_span(every).total_seconds()) if every else None, cron=cron)
 
 
 @pytest.mark.parametrize(
@@ -92,16 +96,16 @@ def test_asking_more_often_than_the_vendor_allows_is_refused(every, cron):
     info = connector(orders=StreamInfo(minimum=timedelta(minutes=15)))
 
     with pytest.raises(UsageError, match="every 15m at most"):
-        check_schedule(info, "orders", parse_span(every) if every else None, cron)
+        check_schedule(info, "orders", schedule(every, cron))
 
 
 @pytest.mark.parametrize(("every", "cron"), [("15m", ""), ("", "*/15 * * * *"), ("", "0 3 * * *")])
 def test_asking_as_often_as_the_vendor_allows_is_fine(every, cron):
     info = connector(orders=StreamInfo(minimum=timedelta(minutes=15)))
 
-    check_schedule(info, "orders", parse_span(every) if every else None, cron)
+    check_schedule(info, "orders", schedule(every, cron))
 
 
 def test_the_next_turn_counts_from_the_last_one():
-    assert next_due(600, "", NOW) == NOW + timedelta(minutes=10)
-    assert next_due(None, "0 * * * *", NOW) == datetime(2026, 1, 30, 13, tzinfo=UTC)
+    assert Schedule(every=600).next(NOW) == NOW + timedelta(minutes=10)
+    assert Schedule(cron="0 * * * *").next(NOW) == datetime(2026, 1, 30, 13, tzinfo=UTC)

@@ -164,6 +164,14 @@ class App:
         if before is not None:
             before[1].flush()
 
+    def sweep(self) -> None:
+        """Close connections that were opened anew since. Who still works with one may finish."""
+        with self._lock:
+            retired, self._retired = self._retired, []
+        for opened in retired:
+            opened.flush()
+            opened.close()
+
     def _open(self, row: ConnectionRow) -> Opened:
         database = self.store.database
         return self._session(
@@ -317,6 +325,7 @@ class App:
             with self.store.transaction():
                 self.store.config.save_connection(renewed, now)
                 self.store.journal.event("connection verified", name, "green", now)
+                self.store.agenda.refreshed(name)
                 self._take_over(name)
             self.forget(name)
         return verified

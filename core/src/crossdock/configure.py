@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_args
+
+import attrs
 
 from crossdock.app import App, check_name
 from crossdock.connection import ConnectorInfo
@@ -14,8 +17,9 @@ from crossdock.engine.stock import release_orders
 from crossdock.errors import UsageError
 from crossdock.records import STREAMS, OrderStatus
 from crossdock.registry import Connector
-from crossdock.schedule import check_schedule, default_every, parse_span, span_text
+from crossdock.schedule import Schedule, check_schedule, default_every, parse_span
 from crossdock.store.config import FlowOptions, FlowRow, StreamRow
+from crossdock.store.database import stamp, unstamp
 
 TOTALS = ("keep", "line", "hold")
 SHORTAGES = ("hold", "refuse")
@@ -40,34 +44,62 @@ def offered_streams(connector: Connector) -> list[str]:
     return [each for each in STREAMS if connector.can(f"fetch_{each}")]
 
 
-def schedule_of(
-    info: ConnectorInfo, stream: str, every: str, cron: str, before: StreamRow | None
-) -> tuple[int | None, str]:
-    """The schedule of a stream in seconds or as a cron line: as asked, as it was before, or the default.
+@attrs.frozen(kw_only=True)
+class Wish:
+    """What somebody says of a schedule, as text; what is empty stays as it is or takes the default.
 
-    Raises `UsageError` when both are given, one cannot be read, or it is more often than the vendor allows.
+    ``-`` takes zone, quiet hours or jitter away.
     """
-    if every and cron:
+
+    every: str = ""
+    cron: str = ""
+    zone: str = ""
+    quiet: str = ""
+    jitter: str = ""
+
+
+def schedule_of(info: ConnectorInfo, stream: str, wish: Wish, before: StreamRow | None) -> Schedule:
+    """The schedule of a stream: as asked, else as it was before, else the default.
+
+    Raises `UsageError` when two are given, one cannot be read, or it is more often than the vendor allows.
+    """
+    if wish.every and wish.cron:
         raise UsageError("Give either a time between two reads (--every) or a cron line (--cron).")
-    if every or cron:
-        span = parse_span(every) if every else None
-        check_schedule(info, stream, span, cron)
-        return (int(span.total_seconds()) if span else None), cron
-    if before is not None and (before.every or before.cron):
-        return before.every, before.cron
-    return int(default_every(info, stream).total_seconds()), ""
+    found = before.schedule if before is not None else Schedule()
+    if wish.every or wish.cron:
+        span = parse_span(wish.every) if wish.every else None
+        found = attrs.evolve(found, every=int(span.total_seconds()) if span else None, cron=wish.cron)
+    elif not (found.every or found.cron):
+        found = attrs.evolve(found, every=int(default_every(info, stream).total_seconds()))
+    found = attrs.evolve(found, zone=_kept(wish.zone, found.zone), quiet=_kept(wish.quiet, found.quiet))
+    if wish.jitter:
+        span = parse_span(wish.jitter) if wish.jitter not in ("-", "0") else timedelta(0)
+        found = attrs.evolve(found, jitter=int(span.total_seconds()))
+    if wish != Wish():
+        check_schedule(info, stream, found)
+    return found
 
 
-def schedule_text(every: int | None, cron: str) -> str:
-    """A schedule for a person."""
-    if cron:
-        return f"cron {cron} UTC"
-    return f"every {span_text(timedelta(seconds=every))}" if every else ""
+def _kept(asked: str, before: str) -> str:
+    return "" if asked == "-" else asked or before
+
+
+def first_turn(schedule: Schedule, before: StreamRow | None, now: datetime) -> str:
+    """When a stream that is switched on is read next, as a stamp: by its schedule from its last time on, else at once.
+
+    What is on already and keeps its schedule keeps its turn.
+    """
+    if before is not None and before.enabled and before.next_at is not None and before.schedule == schedule:
+        return before.next_at
+    read_at = unstamp(before.read_at) if before is not None else None
+    if schedule.cron:
+        return stamp(schedule.next(now, random.random()))  # noqa: S311  spreads calls, keeps no secret
+    return stamp(max(schedule.next(read_at), schedule.awake(now))) if read_at else stamp(schedule.awake(now))
 
 
 def switch_stream(
-    app: App, connection: str, stream: str, *, on: bool | None, every: str = "", cron: str = ""
-) -> StreamRow:
+    app: App, connection: str, stream: str, *, on: bool | None, wish: Wish = Wish()
+) -> StreamRow:  # fmt: skip
     """Switch a stream (`None` leaves the switch as it is) and set its schedule; raises `UsageError`."""
     row = app.row(connection)
     connector = app.registry.connector(row.connector)
@@ -78,14 +110,46 @@ def switch_stream(
             f"{connection} ({connector.info.title}) has no stream {stream!r}; there are: {known}.",
             hint="See the matrix of: crossdock connectors",
         )
-    before = next((each for each in app.store.config.streams(connection) if each.stream == stream), None)
-    seconds, line = schedule_of(connector.info, stream, every, cron, before)
+    before = app.store.config.stream(connection, stream)
+    schedule = schedule_of(connector.info, stream, wish, before)
     enabled = on if on is not None else bool(before and before.enabled)
-    text = f"{'on' if enabled else 'off'}, {schedule_text(seconds, line)}"
+    return keep_stream(app, connection, stream, enabled, schedule)
+
+
+def keep_stream(app: App, connection: str, stream: str, enabled: bool, schedule: Schedule) -> StreamRow:
+    """Save a stream's switch and schedule, and when its next turn is."""
+    now = app.clock.now()
     with app.store.transaction():
-        app.store.config.save_stream(connection, stream, enabled=enabled, every=seconds, cron=line)
-        app.store.journal.event("stream changed", f"{connection} {stream}", text, app.clock.now())
-    return StreamRow(connection=connection, stream=stream, enabled=enabled, every=seconds, cron=line)
+        before = app.store.config.stream(connection, stream)
+        app.store.config.save_stream(
+            connection, stream, enabled=enabled, every=schedule.every, cron=schedule.cron, zone=schedule.zone,
+            quiet=schedule.quiet, jitter=schedule.jitter, next_at=first_turn(schedule, before, now),
+        )  # fmt: skip
+        text = f"{'on' if enabled else 'off'}{', ' if schedule.text else ''}{schedule.text}"
+        app.store.journal.event("stream changed", f"{connection} {stream}", text, now)
+        row = app.store.config.stream(connection, stream)
+    if row is None:
+        raise UsageError(f"The connection {connection} was removed meanwhile.")
+    return row
+
+
+def ask_for(app: App, connection: str, stream: str) -> int:
+    """Let whoever runs the schedules read a stream now, also after trouble; answers the number of the wish.
+
+    Raises `UsageError` when the stream is off or its connection is not active.
+    """
+    row = app.row(connection)
+    if row.state != "active":
+        raise UsageError(
+            f"The connection {connection} is {row.state}.", hint=f"crossdock connection verify {connection}"
+        )
+    number = app.store.agenda.ask(connection, stream)
+    if not number:
+        raise UsageError(
+            f"The stream {stream} of {connection} is off.",
+            hint=f"crossdock stream on {connection} {stream}, or just once: crossdock sync {connection} {stream}",
+        )
+    return number
 
 
 # -- flows -----------------------------------------------------------------------------------------

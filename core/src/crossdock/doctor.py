@@ -13,7 +13,7 @@ from pathlib import Path
 from crossdock.app import App, secret_names
 from crossdock.errors import CrossdockError, SettingsError
 from crossdock.registry import Registry
-from crossdock.schedule import default_every, next_due
+from crossdock.schedule import default_every
 from crossdock.session import Check
 from crossdock.store import migrate
 from crossdock.store.config import StreamRow
@@ -199,7 +199,7 @@ def _due(app: App, row: StreamRow, connector: str, last: datetime) -> datetime:
         except CrossdockError:
             return last
         return last + default_every(info, row.stream)
-    return next_due(row.every, row.cron, last)
+    return row.schedule.next(last)
 
 
 def _webhooks(app: App, store: Store) -> Iterator[Check]:

@@ -5,6 +5,7 @@
     CrossdockError
     ├── SettingsError              a setting cannot work; found before any call
     ├── UsageError                 the person asked for something that does not exist or is not allowed
+    │   └── BusyError              another worker is at it right now
     ├── StoreError                 the database is not usable: wrong version, not reachable, lease lost
     ├── PluginError                a plugin failed to load or broke its contract: a bug, not the vendor
     └── ConnectorError             raised by connectors and by the HTTP layer
@@ -58,6 +59,10 @@ class SettingsError(CrossdockError):
 
 class UsageError(CrossdockError):
     """The person asked for something that does not exist or is not allowed now."""
+
+
+class BusyError(UsageError):
+    """Somebody else is at this piece of work right now: nothing is wrong, and nothing was done."""
 
 
 class StoreError(CrossdockError):

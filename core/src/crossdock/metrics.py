@@ -82,6 +82,7 @@ class _Figures(Collector):
         yield from self._streams(now)
         yield from self._flows(now)
         yield from self._people()
+        yield self._workers(now)
         yield from self._webhooks(now)
         yield from _runs(self._store.figures.runs())
 
@@ -148,6 +149,15 @@ class _Figures(Collector):
         for kind, number in figures.alerts().items():
             alerts.add_metric((kind,), number)
         yield from (parked, gaps, alerts)
+
+    def _workers(self, now: datetime) -> Metric:
+        alive = _gauge("crossdock_workers_alive", "Runners and workers that were seen lately.", "kind")
+        counts = dict.fromkeys(("run", "worker"), 0)
+        for row in self._store.agenda.workers():
+            counts[row.kind] = counts.get(row.kind, 0) + row.alive(now)
+        for kind, number in counts.items():
+            alive.add_metric((kind,), number)
+        return alive
 
     def _webhooks(self, now: datetime) -> Iterator[Metric]:
         inbox = _gauge("crossdock_webhooks", "Webhooks that wait (new) or failed.", "connection", "state")

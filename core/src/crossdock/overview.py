@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from crossdock.schedule import next_due
 from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
 from crossdock.store.database import stamp, unstamp
 from crossdock.store.gaps import GapRow
-from crossdock.store.journal import RunRow, StoredLimiter
+from crossdock.store.journal import StoredLimiter
 from crossdock.store.store import Store
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 STUCK_AFTER = timedelta(hours=1)
 DEADLINE_NEAR = timedelta(hours=4)
+LASTING = 3
+"""Failures in a row after which passing trouble is told: before that it is tried again quietly."""
+
 UNSENT = ("ready", "sending", "submitted", "in_doubt", "parked", "awaiting")
 NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
 
@@ -31,6 +33,7 @@ class StreamHealth:
     connection: str
     stream: str
     enabled: bool
+    schedule: str
     every: int | None
     cron: str
     records: int
@@ -40,6 +43,8 @@ class StreamHealth:
     synced_at: str | None
     due_at: str | None
     overdue: bool
+    failures: int = 0
+    wanted: bool = False
     problem: str = ""
 
 
@@ -92,6 +97,20 @@ class WebhookHealth:
 
 
 @attrs.frozen(kw_only=True)
+class WorkerHealth:
+    """A runner or worker: when it was seen last, what it was at, and whether it is `alive`."""
+
+    machine: str
+    kind: str
+    version: str
+    threads: int
+    busy: list[str]
+    started_at: str
+    seen_at: str
+    alive: bool
+
+
+@attrs.frozen(kw_only=True)
 class ParkedGroup:
     """Parked effects or payloads of one cause."""
 
@@ -113,6 +132,7 @@ class Overview:
     parked: list[ParkedGroup]
     problems: list[str]
     webhooks: list[WebhookHealth] = attrs.field(factory=list)
+    workers: list[WorkerHealth] = attrs.field(factory=list)
 
 
 def overview(store: Store, now: datetime) -> Overview:
@@ -121,16 +141,35 @@ def overview(store: Store, now: datetime) -> Overview:
     states = {row.name: row.state for row in rows}
     connections = [_connection(store, row, now) for row in rows]
     streams = [_stream(store, row, states.get(row.connection, ""), now) for row in store.config.streams()]
-    counts = store.effects.counts()
-    flows = [_flow(store, row, counts, now) for row in store.config.flows()]
+    counts, failing = store.effects.counts(), store.agenda.failing_flows()
+    flows = [_flow(store, row, counts, failing.get(row.name, 0), now) for row in store.config.flows()]
     gaps = store.gaps.list()
     parked = _parked(store)
     webhooks = _webhooks(store, states, now)
+    workers = _workers(store, now)
     problems = _problems(connections, streams, flows, gaps, parked)
+    problems += [each.problem for each in webhooks if each.problem]
+    if workers and not any(each.alive for each in workers):
+        last = max(workers, key=lambda each: each.seen_at)
+        problems.append(
+            f"Nobody runs the schedules: {last.machine} was seen last, {last.seen_at[:16]} UTC: crossdock run"
+        )
     return Overview(
         at=stamp(now), connections=connections, streams=streams, flows=flows, gaps=gaps, parked=parked,
-        problems=problems + [each.problem for each in webhooks if each.problem], webhooks=webhooks,
+        problems=problems, webhooks=webhooks, workers=workers,
     )  # fmt: skip
+
+
+def _workers(store: Store, now: datetime) -> list[WorkerHealth]:
+    """Those that run, or if there is none, the one that ended without saying so."""
+    found = [
+        WorkerHealth(
+            machine=row.machine, kind=row.kind, version=row.version, threads=row.threads, busy=row.busy,
+            started_at=row.started_at, seen_at=row.seen_at, alive=row.alive(now),
+        )
+        for row in store.agenda.workers()
+    ]  # fmt: skip
+    return [each for each in found if each.alive] or sorted(found, key=lambda each: each.seen_at)[-1:]
 
 
 def _connection(store: Store, row: ConnectionRow, now: datetime) -> ConnectionHealth:
@@ -151,32 +190,29 @@ def _stream(store: Store, row: StreamRow, state: str, now: datetime) -> StreamHe
         if run.state != "running"
     ]
     last = runs[0] if runs else None
-    due = _due(row, last)
-    overdue = bool(row.enabled and state == "active" and due and now > due + _grace(row))
+    due = max(filter(None, (row.next_at, row.held_until)), default="") if row.enabled else ""
+    due_at = unstamp(due)
+    overdue = bool(state == "active" and due_at and now > due_at + _grace(row))
     problem = ""
     if state == "paused":
         pass  # the connection says why, once
-    elif row.enabled and last is not None and last.state == "failed":
+    elif row.enabled and last is not None and last.state == "failed" and not 0 < row.failures < LASTING:
         problem = f"Reading {row.stream} of {row.connection} failed: {last.message}"
     elif overdue:
-        problem = f"{row.stream} of {row.connection} should have been read at {due:%Y-%m-%d %H:%M} UTC."
+        problem = f"{row.stream} of {row.connection} should have been read at {due_at:%Y-%m-%d %H:%M} UTC."
     return StreamHealth(
-        connection=row.connection, stream=row.stream, enabled=row.enabled, every=row.every, cron=row.cron,
-        records=store.records.count(row.connection, row.stream), last_state=last.state if last else "",
-        last_at=last.ended_at if last else None, last_message=last.message if last else "", synced_at=row.synced_at,
-        due_at=stamp(due) if due and row.enabled else None, overdue=overdue, problem=problem,
+        connection=row.connection, stream=row.stream, enabled=row.enabled, schedule=row.schedule.text,
+        every=row.every, cron=row.cron, records=store.records.count(row.connection, row.stream),
+        last_state=last.state if last else "", last_at=last.ended_at if last else None,
+        last_message=last.message if last else "", synced_at=row.synced_at, due_at=due or None, overdue=overdue,
+        failures=row.failures, wanted=row.requested > row.done, problem=problem,
     )  # fmt: skip
-
-
-def _due(row: StreamRow, last: RunRow | None) -> datetime | None:
-    ended = unstamp(last.started_at) if last else None
-    return next_due(row.every, row.cron, ended) if ended else None
 
 
 def due_again(stream: StreamFigure) -> datetime | None:
     """When a stream is to be read again after everything of it was read; `None` when it never was."""
     last = unstamp(stream.read_at)
-    return next_due(stream.row.every, stream.row.cron, last) if last else None
+    return stream.row.schedule.next(last) if last else None
 
 
 def _grace(row: StreamRow) -> timedelta:
@@ -184,7 +220,9 @@ def _grace(row: StreamRow) -> timedelta:
     return max(timedelta(seconds=row.every or 0), timedelta(minutes=10))
 
 
-def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: datetime) -> FlowHealth:
+def _flow(
+    store: Store, row: FlowRow, counts: dict[tuple[str, str], int], failures: int, now: datetime
+) -> FlowHealth:  # fmt: skip
     own = {state: number for (flow, state), number in sorted(counts.items()) if flow == row.name}
     oldest = store.effects.oldest(row.name)
     planned_at = unstamp(oldest)
@@ -198,6 +236,9 @@ def _flow(store: Store, row: FlowRow, counts: dict[tuple[str, str], int], now: d
     if urgent:
         orders = "1 order has" if len(urgent) == 1 else f"{len(urgent)} orders have"
         parts.append(f"{orders} to be {DUE_WORDS[row.stream]}, {urgent[0].ref} by {urgent[0].until[:16]} UTC")
+    if failures >= LASTING:
+        last = next(iter(store.journal.runs(flow=row.name, limit=1)), None)
+        parts.append(f"it failed {failures} times in a row: {last.message if last else ''}".rstrip(": "))
     source = next((each for each in store.config.streams(row.source) if each.stream == row.stream), None)
     read_at = store.records.read_at(row.source, row.reads)
     return FlowHealth(

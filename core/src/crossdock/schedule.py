@@ -1,11 +1,14 @@
-"""When a stream is read: every so often, or by a cron line in UTC; never more often than the vendor allows."""
+"""When a stream is read: every so often, or by a cron line in a time zone; never more often than the vendor allows."""
 
 from __future__ import annotations
 
+import difflib
+import functools
 import itertools
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import attrs
 
@@ -16,6 +19,7 @@ _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
 _DEFAULTS = {"products": timedelta(days=1), "prices": timedelta(days=1), "balance": timedelta(minutes=15)}
 _HOUR = timedelta(hours=1)
+_QUIET = re.compile(r"(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})")
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7))
 _NAMES = {
     "month": ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
@@ -48,9 +52,11 @@ def span_text(every: timedelta) -> str:
 
 @attrs.frozen
 class Cron:
-    """A cron line of five fields in UTC; fires when minute, hour, month and day match.
+    """A cron line of five fields; fires when minute, hour, month and day match on the wall clock of a time zone.
 
-    As in every cron, a day matches either field when both day fields are restricted.
+    As in every cron, a day matches either field when both day fields are restricted. A line that names its hours fires
+    once for each moment of the wall clock: when the clock is put back the first of the two, when it is put forward past
+    the moment as much later. A line of all hours goes by time that passes, through both hours of that night.
     """
 
     text: str
@@ -70,7 +76,7 @@ class Cron:
         if len(parts) != len(_FIELDS):
             raise UsageError(
                 f"{text!r} is no cron line: it needs five fields.",
-                hint="minute hour day month weekday, for example '30 6 * * 1-5'; times are UTC.",
+                hint="minute hour day month weekday, for example '30 6 * * 1-5'.",
             )
         minutes, hours, days, months, weekdays = (
             _numbers(part, *field) for part, field in zip(parts, _FIELDS, strict=True)
@@ -83,27 +89,36 @@ class Cron:
             raise UsageError(f"The cron line {text!r} never comes true.")
         return cron
 
-    def next(self, after: datetime) -> datetime:
+    def next(self, after: datetime, zone: tzinfo = UTC) -> datetime:
         """The first moment after `after`, in UTC."""
-        found = self._next(after.astimezone(UTC))
+        found = self._next(after.astimezone(UTC), zone)
         if found is None:
             raise UsageError(f"The cron line {self.text!r} never comes true.")
         return found
 
-    def _next(self, after: datetime) -> datetime | None:
-        start = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        day = start.replace(hour=0, minute=0)
+    def _next(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
+        # The day before counts, too: a moment that the clock was put forward past may come true on the next day.
+        day = after.astimezone(zone).date() - timedelta(days=1)
         for _ in range(366 * 9):  # 29 February may be eight years away
             if self._on(day):
-                for hour in sorted(self.hours):
-                    for minute in sorted(self.minutes):
-                        moment = day.replace(hour=hour, minute=minute)
-                        if moment >= start:
-                            return moment
+                found = next((moment for moment in self._moments(day, zone) if moment > after), None)
+                if found is not None:
+                    return found
             day += timedelta(days=1)
         return None
 
-    def _on(self, day: datetime) -> bool:
+    def _moments(self, day: date, zone: tzinfo) -> Iterable[datetime]:
+        """The moments of a day by the wall clock of a zone, in UTC, sorted."""
+        begin, end = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
+        marks = itertools.product(sorted(self.hours), sorted(self.minutes))
+        if begin.utcoffset() == end.utcoffset():
+            midnight = begin.astimezone(UTC)
+            return (midnight + timedelta(hours=hour, minutes=minute) for hour, minute in marks)
+        walls = [datetime.combine(day, time(hour, minute), zone) for hour, minute in marks]
+        again = [wall.replace(fold=1) for wall in walls] if len(self.hours) == 24 else []
+        return sorted({wall.astimezone(UTC) for wall in (*walls, *again)})
+
+    def _on(self, day: date) -> bool:
         if day.month not in self.months:
             return False
         by_date, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -116,10 +131,9 @@ class Cron:
         return min(later - earlier for earlier, later in itertools.pairwise(self._some(1500)))
 
     def _some(self, count: int) -> Iterator[datetime]:
-        moment = datetime(2026, 1, 1, tzinfo=UTC)
-        for _ in range(count if len(self.hours) * len(self.minutes) > 1 else 60):
-            moment = self.next(moment)
-            yield moment
+        days = (date(2026, 1, 1) + timedelta(days=number) for number in range(366 * 9))
+        moments = itertools.chain.from_iterable(self._moments(day, UTC) for day in days if self._on(day))
+        return itertools.islice(moments, count if len(self.hours) * len(self.minutes) > 1 else 60)
 
 
 def _numbers(text: str, name: str, low: int, high: int) -> frozenset[int]:
@@ -147,6 +161,89 @@ def _number(text: str, name: str, low: int) -> int:
     return int(text)
 
 
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> Cron:
+    return Cron.parse(text)
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a name such as ``Europe/Berlin``, UTC without one; raises `UsageError`."""
+    if not name:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(name, available_timezones(), n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Write it like Europe/Berlin."
+        raise UsageError(f"There is no time zone {name!r}.", hint=hint) from None
+
+
+def quiet_hours(text: str) -> tuple[time, time]:
+    """Begin and end of quiet hours, ``22:00-06:00``; raises `UsageError`."""
+    found = _QUIET.fullmatch(text.strip())
+    try:
+        begin, end = (time.fromisoformat(each.zfill(5)) for each in found.groups()) if found else (time(), time())
+    except ValueError:
+        begin = end = time()
+    if begin == end:
+        raise UsageError(f"{text!r} are no quiet hours.", hint="Write them like 22:00-06:00.")
+    return begin, end
+
+
+@attrs.frozen(kw_only=True)
+class Schedule:
+    """When a stream is read: `every` so many seconds, or by a `cron` line in `zone`.
+
+    In the `quiet` hours of the zone it is not, but right after them. Up to `jitter` seconds are added by chance, so
+    that many streams with one schedule do not call at the same second.
+    """
+
+    every: int | None = None
+    cron: str = ""
+    zone: str = ""
+    quiet: str = ""
+    jitter: int = 0
+
+    def next(self, last: datetime, chance: float = 0.0) -> datetime:
+        """When a stream that was last read at `last` is due again; `chance` from 0 to 1 is the part of the jitter."""
+        zone = zone_of(self.zone)
+        if self.cron:
+            moment = _parsed(self.cron).next(last, zone)
+        else:
+            moment = last + timedelta(seconds=self.every or _HOUR.total_seconds())
+        return self.awake(moment + timedelta(seconds=self.jitter * chance))
+
+    def awake(self, moment: datetime) -> datetime:
+        """`moment`, or the end of the quiet hours that it lies in; in UTC."""
+        if not self.quiet:
+            return moment.astimezone(UTC)
+        begin, end = quiet_hours(self.quiet)
+        local = moment.astimezone(zone_of(self.zone))
+        overnight = begin > end
+        late, early = local.time() >= begin, local.time() < end
+        if not ((late or early) if overnight else (late and early)):
+            return moment.astimezone(UTC)
+        day = local.date() + timedelta(days=1 if overnight and late else 0)
+        over = datetime.combine(day, end, local.tzinfo)
+        # Where the clock is put back, the quiet hours may end twice; the second end is the one that counts for a
+        # moment after the first.
+        ends = (over.astimezone(UTC), over.replace(fold=1).astimezone(UTC))
+        return next(each for each in (*ends, moment.astimezone(UTC)) if each >= moment)
+
+    @property
+    def text(self) -> str:
+        """It for a person, such as ``every 10m, quiet 22:00-06:00 Europe/Berlin``; empty without a schedule."""
+        if not (self.cron or self.every):
+            return ""
+        zone = self.zone or "UTC"
+        parts = [f"cron {self.cron} {zone}" if self.cron else f"every {span_text(timedelta(seconds=self.every or 0))}"]
+        if self.quiet:
+            parts.append(f"quiet {self.quiet}" + ("" if self.cron else f" {zone}"))
+        if self.jitter:
+            parts.append(f"up to {span_text(timedelta(seconds=self.jitter))} later")
+        return ", ".join(parts)
+
+
 def default_every(info: ConnectorInfo, stream: str) -> timedelta:
     """How often a stream is read unless a person says otherwise.
 
@@ -163,19 +260,16 @@ def minimum(info: ConnectorInfo, stream: str) -> timedelta:
     return info.streams.get(stream, StreamInfo()).minimum
 
 
-def check_schedule(info: ConnectorInfo, stream: str, every: timedelta | None, cron: str) -> None:
+def check_schedule(info: ConnectorInfo, stream: str, schedule: Schedule) -> None:
     """Refuse a schedule that cannot be read or that asks more often than the vendor allows; raises `UsageError`."""
-    shortest = Cron.parse(cron).shortest() if cron else every
+    zone_of(schedule.zone)
+    if schedule.quiet:
+        quiet_hours(schedule.quiet)
+    every = timedelta(seconds=schedule.every) if schedule.every else None
+    shortest = Cron.parse(schedule.cron).shortest() if schedule.cron else every
     least = minimum(info, stream)
     if shortest is not None and shortest < least:
         raise UsageError(
             f"{info.title} allows to read {stream} every {span_text(least)} at most, not every {span_text(shortest)}.",
             hint=f"Take --every {span_text(least)} or longer.",
         )
-
-
-def next_due(every: int | None, cron: str, last: datetime) -> datetime:
-    """When a stream that was last read at `last` is due again; `every` in seconds."""
-    if cron:
-        return Cron.parse(cron).next(last)
-    return last + timedelta(seconds=every or _HOUR.total_seconds())

@@ -14,7 +14,7 @@ from crossdock.schedule import parse_span
 from crossdock.vault import is_reference
 
 NAME = "alerts"
-KINDS = ("paused", "parked", "doubt", "approval", "deadline", "late", "stuck", "webhooks")
+KINDS = ("paused", "parked", "doubt", "approval", "deadline", "late", "stuck", "webhooks", "worker")
 """What is told of: see docs/observability.md."""
 
 Security = Literal["starttls", "tls", "none"]

@@ -34,6 +34,7 @@ def troubles(store: Store, settings: AlertSettings, now: datetime) -> list[Troub
     """Everything that needs a person at `now`, without what is muted. Texts name causes, never persons."""
     found = [
         *_paused(store), *_parked(store), *_flows(store, settings, now), *_late(store, now), *_webhooks(store, now),
+        *_workers(store, now),
     ]  # fmt: skip
     return [each for each in found if each.kind not in settings.mute]
 
@@ -133,3 +134,17 @@ def _webhooks(store: Store, now: datetime) -> Iterator[Trouble]:
                 text=f"{name}: {number:,} webhooks wait since {oldest:%Y-%m-%d %H:%M} UTC.",
                 hint="crossdock webhook work", since=oldest, passing=True,
             )  # fmt: skip
+
+
+def _workers(store: Store, now: datetime) -> Iterator[Trouble]:
+    """Runners that ended without saying so, and whose place on their machine nobody took."""
+    rows = store.agenda.workers()
+    living = {(row.machine, row.kind) for row in rows if row.alive(now)}
+    gone = {(row.machine, row.kind): row for row in rows if (row.machine, row.kind) not in living}
+    for (machine, kind), row in gone.items():
+        since = unstamp(row.seen_at)
+        yield Trouble(
+            kind="worker", subject=f"{kind} on {machine}",
+            text=f"crossdock {kind} on {machine} was last seen {row.seen_at[:16]} UTC and did not say that it ends.",
+            hint=f"crossdock {kind}", since=since, passing=True,
+        )  # fmt: skip

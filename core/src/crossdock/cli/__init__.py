@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flow": ("crossdock.cli.flow:flow", "What goes from one connection to another, planned first, then live."),
     "sync": ("crossdock.cli.sync:sync", "Fetch what changed."),
     "push": ("crossdock.cli.push:push", "Deliver what is ready."),
+    "run": ("crossdock.cli.run:run", "Leave it running: schedules, webhooks, deliveries."),
+    "worker": ("crossdock.cli.run:worker", "One more worker on the shared database."),
     "webhook": ("crossdock.cli.webhook:webhook", "Webhooks: addresses for vendors, what came in, and working it."),
     "status": ("crossdock.cli.status:status", "One screen: is anything stuck, and why?"),
     "effects": ("crossdock.cli.effects:effects", "Intended writes: list, show, approve, resolve, replay, discard."),

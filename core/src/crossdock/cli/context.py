@@ -42,8 +42,8 @@ def stoppable(app: App) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         if app.clock.stopping:
             raise KeyboardInterrupt
+        app.clock.stop()  # before it is said: whoever reads it and signals again means it
         click.echo("Stopping at the next safe point; once more to stop at once.", err=True)
-        app.clock.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

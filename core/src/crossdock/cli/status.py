@@ -21,8 +21,8 @@ from crossdock.cli.output import (
     span,
     table,
 )
-from crossdock.configure import schedule_text
 from crossdock.overview import ConnectionHealth, FlowHealth, Overview, StreamHealth, overview
+from crossdock.store.database import stamp
 
 GROUPS_SHOWN = 5
 _MARKS = {"active": "ok", "paused": "fail", "draft": "skip"}
@@ -75,6 +75,13 @@ def _lines(view: Overview, now: datetime) -> Iterator[str]:
              for row in view.webhooks],
             ("  WEBHOOKS OF", "LAST", "CONFIRMED", "WAITING", "FAILED", "REFUSED"), right=(3, 4, 5),
         )  # fmt: skip
+    if view.workers:
+        yield ""
+        yield table(
+            [(f"{mark('ok' if row.alive else 'fail')} {row.machine}", row.kind, ago(row.started_at, now),
+              ago(row.seen_at, now), ", ".join(row.busy) or "waits") for row in view.workers],
+            ("  RUNS ON", "AS", "SINCE", "SEEN", "IS AT"),
+        )  # fmt: skip
     yield ""
     yield from _attention(view)
 
@@ -90,15 +97,17 @@ def _stream_mark(row: StreamHealth) -> str:
 
 
 def _schedule(row: StreamHealth) -> str:
-    return schedule_text(row.every, row.cron) if row.enabled else "off"
+    return row.schedule if row.enabled else "off"
 
 
 def _due(row: StreamHealth, now: datetime) -> str:
     if not row.enabled:
         return ""
+    if row.wanted:
+        return "asked for"
     if row.overdue and row.due_at:
         return f"overdue by {span((now - datetime.fromisoformat(row.due_at)).total_seconds())}"
-    if row.due_at is None or row.due_at <= now.isoformat():
+    if row.due_at is None or row.due_at <= stamp(now):
         return "now"
     return ago(row.due_at, now)
 

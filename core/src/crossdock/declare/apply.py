@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from crossdock.app import App, Verified
-from crossdock.configure import add_flow, remove_flow
+from crossdock.configure import add_flow, keep_stream, remove_flow
 from crossdock.declare.difference import (
     Difference,
     removed_connections,
@@ -23,6 +23,7 @@ from crossdock.declare.document import FlowSpec, Project
 from crossdock.engine.decide import add_mappings, remove_mapping, switch_flow
 from crossdock.engine.route import check_flow, route_stored
 from crossdock.errors import CrossdockError, UsageError
+from crossdock.schedule import Schedule
 from crossdock.session import Check
 from crossdock.store.config import ConnectionRow, FlowRow
 from crossdock.vault import is_reference
@@ -110,15 +111,9 @@ def _preferences(app: App, tables: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _streams(app: App, project: Project, names: set[str]) -> None:
-    now = app.clock.now()
     for spec in project.streams.values():
-        if f"{spec.connection} {spec.stream}" not in names:
-            continue
-        every, cron = wanted_schedule(app, project, spec)
-        with app.store.transaction():
-            app.store.config.save_stream(spec.connection, spec.stream, enabled=spec.enabled, every=every, cron=cron)
-            text = "on" if spec.enabled else "off"
-            app.store.journal.event("stream changed", f"{spec.connection} {spec.stream}", text, now)
+        if f"{spec.connection} {spec.stream}" in names:
+            keep_stream(app, spec.connection, spec.stream, spec.enabled, wanted_schedule(app, project, spec))
 
 
 def _flow(app: App, spec: FlowSpec, file: str) -> int:
@@ -158,6 +153,4 @@ def _prune(app: App, project: Project) -> None:
         remove_flow(app, name)
     _preferences(app, {name: {} for name in removed_preferences(app, project)})
     for row in removed_streams(app, project):
-        with app.store.transaction():
-            app.store.config.save_stream(row.connection, row.stream, enabled=False, every=None, cron="")
-            app.store.journal.event("stream changed", f"{row.connection} {row.stream}", "off", app.clock.now())
+        keep_stream(app, row.connection, row.stream, False, Schedule())

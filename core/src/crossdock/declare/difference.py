@@ -8,10 +8,11 @@ from typing import Any, Literal
 import attrs
 
 from crossdock.app import App, secret_names
-from crossdock.configure import schedule_of, schedule_text
+from crossdock.configure import Wish, schedule_of
 from crossdock.declare.document import ConnectionSpec, FlowSpec, Project, StreamSpec
 from crossdock.errors import UsageError
 from crossdock.preferences import PREFERENCES, flat
+from crossdock.schedule import Schedule
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
 from crossdock.vault import is_reference, masked
 
@@ -94,30 +95,29 @@ def _fields(
 
 def stream_row(app: App, connection: str, stream: str) -> StreamRow | None:
     """The stored stream."""
-    return next((row for row in app.store.config.streams(connection) if row.stream == stream), None)
+    return app.store.config.stream(connection, stream)
 
 
-def wanted_schedule(app: App, project: Project, spec: StreamSpec) -> tuple[int | None, str]:
+def wanted_schedule(app: App, project: Project, spec: StreamSpec) -> Schedule:
     """The schedule a stream is to have: as the file says, else as it is, else the default."""
     row = stream_row(app, spec.connection, spec.stream)
-    if spec.every or spec.cron:
-        return spec.every, spec.cron
-    if row is not None and (row.enabled or row.every or row.cron):
-        return row.every, row.cron
+    if spec.schedule is not None:
+        return spec.schedule
+    if row is not None and (row.enabled or row.schedule.text):
+        return row.schedule
     named = project.connections.get(spec.connection)
     connector = named.connector if named else app.row(spec.connection).connector
     info = app.registry.connector(connector).info
-    return schedule_of(info, spec.stream, "", "", None)
+    return schedule_of(info, spec.stream, Wish(), None)
 
 
 def _streams(app: App, project: Project) -> Iterator[Difference]:
     for spec in project.streams.values():
         row = stream_row(app, spec.connection, spec.stream)
-        every, cron = wanted_schedule(app, project, spec)
-        after = {"switch": "on" if spec.enabled else "off", "schedule": schedule_text(every, cron)}
-        configured = row is not None and bool(row.enabled or row.every or row.cron)
+        after = {"switch": "on" if spec.enabled else "off", "schedule": wanted_schedule(app, project, spec).text}
+        configured = row is not None and bool(row.enabled or row.schedule.text)
         before = {} if row is None or not configured else {
-            "switch": "on" if row.enabled else "off", "schedule": schedule_text(row.every, row.cron)
+            "switch": "on" if row.enabled else "off", "schedule": row.schedule.text
         }  # fmt: skip
         fields = tuple(_fields(before, after, {}, {}))
         if fields:
@@ -196,7 +196,7 @@ def removed_streams(app: App, project: Project) -> list[StreamRow]:
     """Streams that are on or scheduled and that the file does not have; those of removed connections go with them."""
     return [
         row for row in app.store.config.streams()
-        if (row.enabled or row.every or row.cron) and (row.connection, row.stream) not in project.streams
+        if (row.enabled or row.schedule.text) and (row.connection, row.stream) not in project.streams
         and row.connection in project.connections
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@
     settings.url = "https://shop.example"
     settings.consumer_secret = "env:SHOP_SECRET"       # or left out, to keep the stored one
     streams.orders = "10m"                             # or "*/10 * * * *", or {every = "10m", enabled = false}
+    streams.balance = {every = "15m", quiet = "22:00-06:00", zone = "Europe/Berlin", jitter = "30s"}
 
     [flows.to-erp]
     stream = "orders"
@@ -45,17 +46,19 @@ from typing import Any
 import attrs
 
 from crossdock.app import check_name
-from crossdock.configure import OPTIONS, offered_streams, options_for, schedule_of
+from crossdock.configure import OPTIONS, Wish, offered_streams, options_for, schedule_of
 from crossdock.engine.route import OPERATIONS
 from crossdock.errors import CrossdockError, SettingsError, UsageError
 from crossdock.preferences import PREFERENCES, problems
 from crossdock.registry import Connector, Registry
+from crossdock.schedule import Schedule
 from crossdock.settings import build, fields_of
 from crossdock.store.config import FlowOptions
 from crossdock.store.gaps import EVERY_FLOW, KINDS
 from crossdock.vault import is_reference
 
 MODES = ("plan", "live", "paused")
+_SCHEDULE = ("every", "cron", "zone", "quiet", "jitter")
 _LISTS = ("statuses", "warehouses", "skus")
 
 
@@ -71,13 +74,12 @@ class ConnectionSpec:
 
 @attrs.frozen(kw_only=True)
 class StreamSpec:
-    """A stream as the file wants it; without `every` (seconds) and `cron` its schedule stays as it is."""
+    """A stream as the file wants it; without a schedule that stays as it is."""
 
     connection: str
     stream: str
     enabled: bool = True
-    every: int | None = None
-    cron: str = ""
+    schedule: Schedule | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -294,7 +296,7 @@ class _Reader:
             self.bad(where, stream, 'it must be a schedule such as "10m", or a table')
             return
         inside = f"{where}.{stream}" if not where.endswith(f'{stream}"') else where
-        self._only(inside, table, ("every", "cron", "enabled"))
+        self._only(inside, table, (*_SCHEDULE, "enabled"))
         offered = offered_streams(connector)
         if stream not in offered:
             known = ", ".join(offered) or "none"
@@ -302,18 +304,16 @@ class _Reader:
             return
         if (connection, stream) in self.streams:
             self.bad(where, stream, "it is described twice")
-        every = self._word(inside, table, "every", needed=False)
-        cron = self._word(inside, table, "cron", needed=False)
-        seconds: int | None = None
-        if every or cron:
+        wish = Wish(**{name: self._word(inside, table, name, needed=False) for name in _SCHEDULE})
+        schedule: Schedule | None = None
+        if wish != Wish():
             try:
-                seconds, cron = schedule_of(connector.info, stream, every, cron, None)
+                schedule = schedule_of(connector.info, stream, wish, None)
             except CrossdockError as error:
-                self.bad(inside, "every" if every else "cron", str(error))
+                self.bad(inside, next(name for name in _SCHEDULE if getattr(wish, name)), str(error))
         self.streams[connection, stream] = StreamSpec(
-            connection=connection, stream=stream, enabled=self._flag(inside, table, "enabled", True), every=seconds,
-            cron=cron,
-        )  # fmt: skip
+            connection=connection, stream=stream, enabled=self._flag(inside, table, "enabled", True), schedule=schedule
+        )
 
     # -- flows and mappings ------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from crossdock.app import App, secret_names
 from crossdock.configure import OPTIONS
 from crossdock.errors import UsageError
 from crossdock.preferences import PREFERENCES, flat
-from crossdock.schedule import span_text
+from crossdock.schedule import Schedule, span_text
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
 from crossdock.store.gaps import EVERY_FLOW
 from crossdock.vault import is_reference
@@ -30,7 +30,7 @@ def export(app: App) -> str:
     """All connections, streams, flows and mapping rows as TOML."""
     streams: dict[str, list[StreamRow]] = {}
     for row in app.store.config.streams():
-        if row.enabled or row.every or row.cron:
+        if row.enabled or row.schedule.text:
             streams.setdefault(row.connection, []).append(row)
     parts = [HEAD]
     parts += ["\n".join(_connection(app, row, streams.get(row.name, []))) for row in app.store.config.connections()]
@@ -64,12 +64,21 @@ def _connection(app: App, row: ConnectionRow, streams: list[StreamRow]) -> Itera
         elif value:
             yield f"settings.{_key(name)} = {_text(value)}"
     for stream in streams:
-        schedule = (
-            f"cron = {_text(stream.cron)}" if stream.cron
-            else f"every = {_text(span_text(timedelta(seconds=stream.every)))}" if stream.every else ""
-        )  # fmt: skip
-        parts = [part for part in (schedule, "" if stream.enabled else "enabled = false") if part]
+        parts = [*_schedule(stream.schedule), *(() if stream.enabled else ("enabled = false",))]
         yield f"streams.{_key(stream.stream)} = {{{' ' if parts else ''}{', '.join(parts)}{' ' if parts else ''}}}"
+
+
+def _schedule(schedule: Schedule) -> Iterator[str]:
+    if schedule.cron:
+        yield f"cron = {_text(schedule.cron)}"
+    elif schedule.every:
+        yield f"every = {_text(span_text(timedelta(seconds=schedule.every)))}"
+    if schedule.zone:
+        yield f"zone = {_text(schedule.zone)}"
+    if schedule.quiet:
+        yield f"quiet = {_text(schedule.quiet)}"
+    if schedule.jitter:
+        yield f"jitter = {_text(span_text(timedelta(seconds=schedule.jitter)))}"
 
 
 def _flow(row: FlowRow) -> Iterator[str]:

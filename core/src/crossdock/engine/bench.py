@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
 import attrs
 
 from crossdock.clock import Clock
-from crossdock.errors import AccessError, ConnectorError
+from crossdock.errors import AccessError, BusyError, ConnectorError, LeaseLostError, StoreError
 from crossdock.registry import Ambient, Connector
 from crossdock.session import Session
+from crossdock.store.leases import Lease
 from crossdock.store.store import Store
 
-LEASE = timedelta(seconds=60)
-HEARTBEAT = 15.0
+LEASE = timedelta(seconds=45)
+"""How long work of somebody who fell silent is not touched; another machine goes on with it after that."""
+
+HEARTBEAT = 10.0
 _LOG = logging.getLogger("crossdock.runs")
 
 
@@ -53,6 +58,32 @@ class Bench:
     owner: str
     find_after: timedelta | None = None
     """Overrides how long to wait after a lost answer before asking; `None` takes the connector's own."""
+
+
+@contextlib.contextmanager
+def working(bench: Bench, name: str) -> Iterator[Lease]:
+    """Hold the lease `name` as long as the block runs; raises `BusyError` while somebody else has it."""
+    lease = bench.store.leases.take(name, bench.owner, bench.clock.now(), LEASE)
+    if lease is None:
+        raise BusyError(f"Another worker is at {name} right now.", hint="Try again when it is done: crossdock status")
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT):
+            try:
+                bench.store.leases.check(lease, bench.clock.now(), LEASE)
+            except LeaseLostError:
+                return
+            except StoreError:
+                continue  # the database may be back before the lease is over
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        stop.set()
+        bench.store.leases.release(lease)
 
 
 def pause_connection(bench: Bench, connection: str, error: AccessError) -> None:

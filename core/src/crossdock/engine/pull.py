@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import attrs
 import msgspec
 
-from crossdock.engine.bench import HEARTBEAT, LEASE, Bench, Opened, Report, pause_connection
+from crossdock.engine.bench import LEASE, Bench, Opened, Report, pause_connection, working
 from crossdock.engine.route import hold_paused, route
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
@@ -21,7 +21,6 @@ from crossdock.errors import (
     CrossdockError,
     PluginError,
     RecordError,
-    StoreError,
     TransientError,
     UsageError,
 )
@@ -78,13 +77,14 @@ class Pulled:
 
 def pull(
     bench: Bench, connection: str, stream: str, *, keys: Sequence[str] = (), full: bool = False,
-    since: datetime | None = None, dry_run: bool = False, report: Report | None = None,
+    since: datetime | None = None, dry_run: bool = False, report: Report | None = None, lease: Lease | None = None,
 ) -> Pulled:  # fmt: skip
     """Read what changed in a stream (or just `keys`) and keep it.
 
     `full` starts from the beginning and `since` from a time, both without repeating effects: unchanged records make
     none. `dry_run` reads and counts and keeps nothing. An access error pauses the connection. Raises `UsageError` when
-    the connection is paused or another worker is reading this stream.
+    the connection is paused, and `BusyError` when another worker is reading this stream; a caller that holds its
+    `lease` already gives that.
     """
     opened = bench.open(connection)
     hook = f"fetch_{stream}"
@@ -93,8 +93,15 @@ def pull(
             f"{connection} ({opened.connector.info.title}) has no stream {stream!r}.",
             hint="See the matrix of: crossdock connectors",
         )
-    with about(connection=connection, stream=stream), _lease(bench, f"pull:{connection}:{stream}") as lease:
-        return _Pull(bench, opened, stream, lease, report).run(keys, full=full, since=since, dry_run=dry_run)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(about(connection=connection, stream=stream))
+        held = lease or stack.enter_context(working(bench, pull_lease(connection, stream)))
+        return _Pull(bench, opened, stream, held, report).run(keys, full=full, since=since, dry_run=dry_run)
+
+
+def pull_lease(connection: str, stream: str) -> str:
+    """The name of the lease that whoever reads a stream holds."""
+    return f"pull:{connection}:{stream}"
 
 
 def read_channels(bench: Bench, stock: str, moment: datetime, but: str = "") -> None:
@@ -112,29 +119,6 @@ def read_channels(bench: Bench, stock: str, moment: datetime, but: str = "") -> 
             pull(bench, flow.source, "orders")
 
 
-@contextlib.contextmanager
-def _lease(bench: Bench, name: str) -> Iterator[Lease]:
-    lease = bench.store.leases.take(name, bench.owner, bench.clock.now(), LEASE)
-    if lease is None:
-        raise UsageError(f"Another worker is at {name} right now.", hint="Try again when it is done: crossdock status")
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(HEARTBEAT):
-            try:
-                bench.store.leases.check(lease, bench.clock.now(), LEASE)
-            except StoreError:
-                return
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield lease
-    finally:
-        stop.set()
-        bench.store.leases.release(lease)
-
-
 class _Pull:
     """One run over one stream."""
 
@@ -146,7 +130,7 @@ class _Pull:
         self.report = report
         self.counts = Counts()
         self.number = 0
-        self.shows = bench.clock.now()
+        self.shows = self.begun = bench.clock.now()
         self.start: datetime | None = None
         self.parked_before = False
         self.skus: dict[str, set[str]] = {}
@@ -156,7 +140,7 @@ class _Pull:
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
         bench, name = self.bench, self.opened.name
         bench.store.journal.bury(name, self.stream, bench.clock.now())
-        self.shows = bench.clock.now()
+        self.shows = self.begun = bench.clock.now()
         self.number = bench.store.journal.begin("pull", self.shows, connection=name, stream=self.stream)
         know(run=self.number)
         self.start = getattr(self.opened.session.settings, "order_start", None) if self.stream == "orders" else None
@@ -189,13 +173,18 @@ class _Pull:
     def _was_read(self, *, by_key: bool, whole: bool) -> None:
         """Everything that was asked for is kept now: with `whole` all that had changed when the run began."""
         bench, name = self.bench, self.opened.name
-        with bench.store.transaction():
+        # Not durable: what a power cut takes back is read and planned again.
+        with bench.store.transaction(durable=False):
             if self.stream == "balance" and by_key:
                 self._stock_by_key()
             elif self.stream == "balance" and whole:
                 stock_was_read(bench, name, self.shows, but=self._unclear())
             if whole:
                 bench.store.records.set_read(name, self.stream, self.shows)
+                row = bench.store.config.stream(name, self.stream)
+                if row is not None and row.next_at is not None:
+                    chance = random.random()  # noqa: S311  spreads calls, keeps no secret
+                    bench.store.agenda.was_read(name, self.stream, row.schedule.next(self.begun, chance))
 
     def _stock_by_key(self) -> None:
         """Of the SKUs whose stock was read in all warehouses that are known of them."""

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from crossdock.schedule import Schedule
 from crossdock.store.database import Database, stamp
 
 
@@ -27,15 +28,34 @@ class ConnectionRow:
 
 @attrs.frozen(kw_only=True)
 class StreamRow:
-    """A stream's switch, schedule and bookmark; `every` in seconds."""
+    """A stream's switch, schedule, turns and bookmark; `every` and `jitter` in seconds, times as stamps.
+
+    `next_at` is when its schedule wants it read (`None` never, empty at once), `held_until` when it may be tried again
+    after `failures` failures in a row. It is wanted now while `requested` is more than `done`. `read_at` is when the
+    last run began that read everything.
+    """
 
     connection: str
     stream: str
     enabled: bool
     every: int | None = None
     cron: str = ""
+    zone: str = ""
+    quiet: str = ""
+    jitter: int = 0
     cursor: str | None = None
     synced_at: str | None = None
+    read_at: str | None = None
+    next_at: str | None = None
+    held_until: str = ""
+    failures: int = 0
+    requested: int = 0
+    done: int = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it is read."""
+        return Schedule(every=self.every, cron=self.cron, zone=self.zone, quiet=self.quiet, jitter=self.jitter)
 
 
 DERIVED = {"acceptance": "orders", "statuses": "orders"}
@@ -89,6 +109,7 @@ class FlowRow:
 
 
 _FLOWS = "flows"
+_STREAM = tuple(each.name for each in attrs.fields(StreamRow))
 _FACTS: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 _SETTINGS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
 _OPTIONS: msgspec.json.Decoder[FlowOptions] = msgspec.json.Decoder(FlowOptions)
@@ -157,22 +178,44 @@ class Config:
     def streams(self, connection: str = "") -> list[StreamRow]:
         """Streams that were ever switched on or synced."""
         rows = self._db.query(
-            "SELECT connection, stream, enabled, every, cron, cursor, synced_at FROM stream "
-            "WHERE connection = ? OR ? = '' ORDER BY connection, stream",
+            f"SELECT {', '.join(_STREAM)} FROM stream WHERE connection = ? OR ? = '' ORDER BY connection, stream",
             (connection, connection),
         )
-        return [
-            StreamRow(connection=row[0], stream=row[1], enabled=bool(row[2]), every=row[3], cron=row[4], cursor=row[5],
-                      synced_at=row[6])
-            for row in rows
-        ]  # fmt: skip
+        return [_stream(row) for row in rows]
 
-    def save_stream(self, connection: str, stream: str, *, enabled: bool, every: int | None, cron: str) -> None:
-        """Switch a stream and set its schedule; the bookmark stays."""
+    def stream(self, connection: str, stream: str) -> StreamRow | None:
+        """One stream that was ever switched on or synced."""
+        rows = self._db.query(
+            f"SELECT {', '.join(_STREAM)} FROM stream WHERE connection = ? AND stream = ?", (connection, stream)
+        )
+        return _stream(rows[0]) if rows else None
+
+    def save_stream(
+        self, connection: str, stream: str, *, enabled: bool, every: int | None, cron: str, zone: str = "",
+        quiet: str = "", jitter: int = 0, next_at: str = "",
+    ) -> None:  # fmt: skip
+        """Switch a stream, set its schedule and when it is read next (a stamp; empty: now); the bookmark stays.
+
+        What rested after trouble is tried again, also after `save_flow`.
+        """
         self._db.upsert(
-            "stream", ("connection", "stream", "enabled", "every", "cron"), ("connection", "stream"),
-            [(connection, stream, int(enabled), every, cron)],
-        )  # fmt: skip
+            "stream",
+            (
+                "connection",
+                "stream",
+                "enabled",
+                "every",
+                "cron",
+                "zone",
+                "quiet",
+                "jitter",
+                "next_at",
+                "held_until",
+                "failures",
+            ),
+            ("connection", "stream"),
+            [(connection, stream, int(enabled), every, cron, zone, quiet, jitter, next_at if enabled else None, "", 0)],
+        )
 
     def is_on(self, connection: str, stream: str) -> bool:
         """Whether a stream is switched on."""
@@ -250,10 +293,16 @@ class Config:
             db.run(
                 "INSERT INTO flow (name, stream, source, target, mode, options, created_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, "
-                "source = excluded.source, target = excluded.target, mode = excluded.mode, options = excluded.options",
+                "source = excluded.source, target = excluded.target, mode = excluded.mode, options = excluded.options, "
+                "held_until = '', failures = 0",
                 (row.name, row.stream, row.source, row.target, row.mode, _json(row.options), stamp(now)),
             )
 
     def remove_flow(self, name: str) -> None:
         """Delete a flow's row."""
         self._db.run("DELETE FROM flow WHERE name = ?", (name,))
+
+
+def _stream(row: tuple[Any, ...]) -> StreamRow:
+    values = dict(zip(_STREAM, row, strict=True))
+    return StreamRow(**{**values, "enabled": bool(values["enabled"])})

@@ -7,7 +7,6 @@ SQLAlchemy alone costs 200 to 400 ms of CPU and doubles the price of a stored ro
 from __future__ import annotations
 
 import contextlib
-import functools
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from crossdock.errors import StoreError
+from crossdock.store.statements import merge_sql, percent, upsert_sql
 
 _SMALL = 20  # below this many rows a COPY costs more than it saves on PostgreSQL
 
@@ -60,6 +60,7 @@ class Database:
         self.url = url
         self._lock = threading.RLock()
         self._depth = 0
+        self._quick = False
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
@@ -116,6 +117,19 @@ class Database:
                 self._rollback()
                 raise
 
+    @contextlib.contextmanager
+    def quick(self) -> Iterator[Database]:
+        """Statements outside of transactions that a power cut may take back, as `transaction` without `durable`.
+
+        For what is only true while its process lives, or is found again: leases, runs, when something is due.
+        """
+        with self._lock:
+            before, self._quick = self._quick, True
+            try:
+                yield self
+            finally:
+                self._quick = before
+
     def serialize(self, name: str) -> None:
         """Until the end of this transaction, nobody else gets past the same call with the same `name`."""
         # SQLite has one writer at a time anyway.
@@ -157,21 +171,25 @@ class Sqlite(Database):
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
         with self._lock, _told():
+            if not sql.startswith("SELECT"):
+                self._harden(not self._quick)
             return self._connection.execute(sql, params).fetchall()
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Execute a statement."""
         with self._lock, _told():
+            self._harden(not self._quick)
             return self._connection.execute(sql, params).rowcount
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement for each row."""
         with self._lock, _told():
+            self._harden(not self._quick)
             self._connection.executemany(sql, rows)
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert or replace rows by key."""
-        self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+        self.many(upsert_sql(table, tuple(columns), tuple(key)), rows)
 
     def any_of(self, column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, Any]:
         """One parameter whatever the number of values: a JSON array."""
@@ -184,10 +202,14 @@ class Sqlite(Database):
 
     def _begin(self, durable: bool) -> None:
         with _told():
-            if durable is not self._durable:
-                self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-                self._durable = durable
+            self._harden(durable)
             self._connection.execute("BEGIN IMMEDIATE")
+
+    def _harden(self, durable: bool) -> None:
+        """Whether the next commit waits for the disk; inside a transaction that is decided."""
+        if durable is not self._durable and not self._depth:
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
 
     def _commit(self) -> None:
         with _told():
@@ -218,6 +240,7 @@ class Postgres(Database):
         self._psycopg = psycopg
         self._temporary: set[str] = set()
         self._closed = False
+        self._soft = False
         self._connection = self._connect()
 
     def _connect(self) -> Any:
@@ -232,11 +255,20 @@ class Postgres(Database):
     def _execute(self, sql: str, params: Sequence[Any]) -> Any:
         if not self._depth:
             self._revive()
-        return self._connection.execute(_percent(sql), params) if params else self._connection.execute(sql)
+            if not sql.startswith("SELECT"):
+                self._soften()
+        return self._connection.execute(percent(sql), params) if params else self._connection.execute(sql)
+
+    def _soften(self) -> None:
+        """Whether the next commit outside of a transaction waits for the disk."""
+        if self._quick is not self._soft:
+            self._connection.execute("SET synchronous_commit = off" if self._quick else "RESET synchronous_commit")
+            self._soft = self._quick
 
     def _revive(self) -> None:
         if self._connection.closed and not self._closed:
             self._temporary.clear()
+            self._soft = False
             self._connection = self._connect()
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -257,13 +289,14 @@ class Postgres(Database):
         with self._lock, self._told():
             if not self._depth:
                 self._revive()
+                self._soften()
             with self._connection.cursor() as cursor:
-                cursor.executemany(_percent(sql), rows)
+                cursor.executemany(percent(sql), rows)
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert or replace rows by key."""
         if len(rows) < _SMALL:
-            self.many(_upsert_sql(table, tuple(columns), tuple(key)), rows)
+            self.many(upsert_sql(table, tuple(columns), tuple(key)), rows)
             return
         names = ", ".join(f'"{column}"' for column in columns)
         with self.transaction(), self._told():
@@ -271,7 +304,7 @@ class Postgres(Database):
             with self._connection.cursor().copy(f"COPY stage_{table} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
-            self._connection.execute(_merge_sql(table, tuple(columns), tuple(key)))
+            self._connection.execute(merge_sql(table, tuple(columns), tuple(key)))
             self._connection.execute(f"TRUNCATE stage_{table}")
 
     def _stage(self, table: str) -> None:
@@ -302,7 +335,10 @@ class Postgres(Database):
     def _begin(self, durable: bool) -> None:
         with self._told():
             self._revive()
-            self._connection.execute("BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
+            if durable:
+                self._connection.execute("BEGIN; SET LOCAL synchronous_commit TO DEFAULT" if self._soft else "BEGIN")
+            else:
+                self._connection.execute("BEGIN" if self._soft else "BEGIN; SET LOCAL synchronous_commit = off")
 
     def _commit(self) -> None:
         with self._told():
@@ -328,29 +364,6 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(f"The database refused: {error}") from error
-
-
-@functools.cache
-def _percent(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s")
-
-
-@functools.cache
-def _upsert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))}) {_on_conflict(columns, key)}"
-
-
-@functools.cache
-def _merge_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM stage_{table} {_on_conflict(columns, key)}"
-
-
-def _on_conflict(columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    sets = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in key)
-    keys = ", ".join(f'"{column}"' for column in key)
-    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}" if sets else f"ON CONFLICT ({keys}) DO NOTHING"
 
 
 def sqlite_path(url: str) -> str:

@@ -50,11 +50,12 @@ class Journal:
 
     def begin(self, kind: str, now: datetime, *, connection: str = "", stream: str = "", flow: str = "") -> int:
         """Start a run; answers its id."""
-        rows = self._db.query(
-            "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
-            "RETURNING id",
-            (kind, connection, stream, flow, stamp(now)),
-        )
+        with self._db.quick() as db:
+            rows = db.query(
+                "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
+                "RETURNING id",
+                (kind, connection, stream, flow, stamp(now)),
+            )
         return int(rows[0][0])
 
     def progress(self, run: int, counts: Mapping[str, Any]) -> None:
@@ -63,7 +64,7 @@ class Journal:
 
     def end(self, run: int, state: str, counts: Mapping[str, Any], message: str, now: datetime) -> None:
         """Finish a run as ``done``, ``failed``, ``waiting`` or ``stopped``."""
-        with self._db.transaction() as db:
+        with self._db.transaction(durable=False) as db:
             rows = db.query(
                 f"UPDATE run SET state = ?, ended_at = ?, counts = ?, message = ? WHERE id = ? RETURNING {_COUNTED}",
                 (state, stamp(now), msgspec.json.encode(dict(counts)).decode(), clean(message), run),
@@ -72,7 +73,7 @@ class Journal:
 
     def bury(self, connection: str, stream: str, now: datetime) -> None:
         """Pulls of a stream that say they run, although nobody has the lease: their process ended before they did."""
-        with self._db.transaction() as db:
+        with self._db.transaction(durable=False) as db:
             rows = db.query(
                 "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
                 "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running' "

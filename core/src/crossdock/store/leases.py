@@ -30,22 +30,26 @@ class Leases:
 
     def take(self, name: str, owner: str, now: datetime, ttl: timedelta) -> Lease | None:
         """The lease, or `None` while somebody who is alive has it."""
-        with self._db.transaction() as db:
-            rows = db.query("SELECT owner, epoch, until FROM lease WHERE name = ?", (name,))
-            if rows:
-                holder, epoch, until = rows[0]
-                if holder and until > stamp(now) and not is_dead(holder):
-                    return None
-                touched = db.run(
-                    "UPDATE lease SET owner = ?, epoch = ?, until = ? WHERE name = ? AND epoch = ?",
-                    (owner, epoch + 1, stamp(now + ttl), name, epoch),
-                )
-                return Lease(name, owner, epoch + 1) if touched else None
-            touched = db.run(
-                "INSERT INTO lease (name, owner, epoch, until) VALUES (?, ?, 1, ?) ON CONFLICT (name) DO NOTHING",
-                (name, owner, stamp(now + ttl)),
+        at, until = stamp(now), stamp(now + ttl)
+        # Not durable: a power cut leaves nobody alive who believes in it, or one whose owner the next write checks.
+        with self._db.quick() as db:
+            rows = db.query(
+                "INSERT INTO lease (name, owner, epoch, until) VALUES (?, ?, 1, ?) ON CONFLICT (name) DO UPDATE SET "
+                "owner = excluded.owner, epoch = lease.epoch + 1, until = excluded.until "
+                "WHERE lease.owner = '' OR lease.until <= ? RETURNING epoch",
+                (name, owner, until, at),
             )
-            return Lease(name, owner, 1) if touched else None
+            if rows:
+                return Lease(name, owner, rows[0][0])
+            rows = db.query("SELECT owner, epoch FROM lease WHERE name = ?", (name,))
+            if not rows or not is_dead(rows[0][0]):
+                return None
+            epoch = rows[0][1]
+            touched = db.run(
+                "UPDATE lease SET owner = ?, epoch = ?, until = ? WHERE name = ? AND epoch = ?",
+                (owner, epoch + 1, until, name, epoch),
+            )
+            return Lease(name, owner, epoch + 1) if touched else None
 
     def check(self, lease: Lease, now: datetime, ttl: timedelta) -> None:
         """Renew inside the caller's transaction; raises `LeaseLostError` when somebody took it over."""
@@ -58,7 +62,8 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give it back."""
-        self._db.run("UPDATE lease SET owner = '', until = '' WHERE name = ? AND epoch = ?", (lease.name, lease.epoch))
+        with self._db.quick() as db:
+            db.run("UPDATE lease SET owner = '', until = '' WHERE name = ? AND epoch = ?", (lease.name, lease.epoch))
 
     def held(self) -> dict[str, tuple[str, str]]:
         """Leases in use: name to owner and until."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crossdock.store import migrate
+from crossdock.store.agenda import Agenda
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.effects import Effects
@@ -40,6 +41,7 @@ class Store:
         self.hooks = Hooks(database)
         self.inbox = Inbox(database)
         self.holds = Holds(database)
+        self.agenda = Agenda(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

@@ -51,13 +51,32 @@ class Connection(Table, table=True):
 
 
 class Stream(Table, table=True):
-    """A stream of a connection: whether it is on, its schedule, and its bookmark."""
+    """A stream of a connection: whether it is on, its schedule, its next turn, and its bookmark.
 
+    `next_at` is when the schedule wants it read: null never, empty at once. `held_until` is when it may be tried again
+    after trouble. `requested` counts the wishes to read it now, `done` says up to which one that happened.
+    """
+
+    __table_args__ = (
+        Index("ix_stream_next_at", "next_at"),
+        Index(
+            "ix_stream_requested", "connection",
+            sqlite_where=text("requested > done"), postgresql_where=text("requested > done"),
+        ),
+    )  # fmt: skip
     connection: str = Field(sa_column=_text(primary=True))
     stream: str = Field(sa_column=_text(primary=True))
     enabled: int = Field(default=0, sa_column=_number(default="0"))
     every: int | None = Field(default=None, sa_column=_number(nullable=True))
     cron: str = Field(default="", sa_column=_text(default=""))
+    zone: str = Field(default="", sa_column=_text(default=""))
+    quiet: str = Field(default="", sa_column=_text(default=""))
+    jitter: int = Field(default=0, sa_column=_number(default="0"))
+    next_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    held_until: str = Field(default="", sa_column=_text(default=""))
+    failures: int = Field(default=0, sa_column=_number(default="0"))
+    requested: int = Field(default=0, sa_column=_number(default="0"))
+    done: int = Field(default=0, sa_column=_number(default="0"))
     cursor: str | None = Field(default=None, sa_column=_text(nullable=True))
     read_at: str | None = Field(default=None, sa_column=_text(nullable=True))
     synced_at: str | None = Field(default=None, sa_column=_text(nullable=True))
@@ -72,8 +91,21 @@ class Lease(Table, table=True):
     until: str = Field(sa_column=_text())
 
 
+class Worker(Table, table=True):
+    """A process that works turns, as long as it runs; `busy` is JSON: the lanes that it is at."""
+
+    owner: str = Field(sa_column=_text(primary=True))
+    machine: str = Field(sa_column=_text())
+    kind: str = Field(sa_column=_text())
+    version: str = Field(sa_column=_text())
+    threads: int = Field(sa_column=_number())
+    busy: str = Field(default="[]", sa_column=_text(default="[]"))
+    started_at: str = Field(sa_column=_text())
+    seen_at: str = Field(sa_column=_text())
+
+
 class Flow(Table, table=True):
-    """Records of `stream` go from `source` to `target`; `options` is JSON."""
+    """Records of `stream` go from `source` to `target`; `options` is JSON. After trouble it rests till `held_until`."""
 
     name: str = Field(sa_column=_text(primary=True))
     stream: str = Field(sa_column=_text())
@@ -81,6 +113,8 @@ class Flow(Table, table=True):
     target: str = Field(sa_column=_text())
     mode: str = Field(sa_column=_text())
     options: str = Field(default="{}", sa_column=_text(default="{}"))
+    held_until: str = Field(default="", sa_column=_text(default=""))
+    failures: int = Field(default=0, sa_column=_number(default="0"))
     created_at: str = Field(sa_column=_text())
 
 
@@ -314,7 +348,11 @@ class Inbox(Table, table=True):
     __table_args__ = (
         Index("ix_inbox_state", "state", "id"),
         Index("ix_inbox_dedupe", "connection", "dedupe"),
-    )
+        Index(
+            "ix_inbox_new", "connection", "id",
+            sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'"),
+        ),
+    )  # fmt: skip
     id: int | None = Field(default=None, sa_column=_id())
     connection: str = Field(sa_column=_text())
     received_at: str = Field(sa_column=_text())

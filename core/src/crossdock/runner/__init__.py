@@ -1,0 +1,1 @@
+"""What an integrator leaves running: schedules, webhooks and deliveries, each in its turn."""

@@ -1,0 +1,171 @@
+"""`crossdock run` and `crossdock worker` as processes: they work, stop, are killed, and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+from runner_kit import until
+
+from crossdock.clock import monotonic
+
+pytestmark = pytest.mark.slow
+
+
+@attrs.define
+class Process:
+    """A runner as a process, and the lines that it wrote."""
+
+    process: subprocess.Popen[bytes]
+    lines: list[dict[str, Any]] = attrs.field(factory=list)
+
+    def turns(self, name: str) -> list[dict[str, Any]]:
+        """Its turns of a stream or flow."""
+        return [line for line in list(self.lines) if line["event"] == "turn" and line["name"] == name]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Stop it; answers after how many seconds it ended."""
+        begun = monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        return monotonic() - begun
+
+
+@contextlib.contextmanager
+def process(crossdock, *words) -> Iterator[Process]:
+    """A runner that has begun."""
+    with crossdock.start(*words, "--json", stdout=subprocess.PIPE) as started:
+        found, ready = Process(started), queue.SimpleQueue()
+
+        def read():
+            for line in started.stdout:
+                found.lines.append(json.loads(line))
+                ready.put(None)
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        ready.get(timeout=20)
+        try:
+            yield found
+        finally:
+            started.kill()
+            started.wait()
+            reading.join()
+
+
+@pytest.fixture
+def line(crossdock):
+    """A shop whose orders go to an ERP by themselves."""
+    crossdock.connect()
+    crossdock.run("stream", "on", "shop", "orders")
+    crossdock.run("flow", "add", "to-erp", "orders", "shop", "erp")
+    crossdock.run("flow", "live", "to-erp")
+    return crossdock
+
+
+def references(line) -> list[str]:
+    return sorted(row["reference"] for row in list(line.erp.orders.values()))
+
+
+def test_it_reads_hands_on_and_says_who_it_is(line):
+    line.shop.order("1")
+    with process(line, "run", "--port", "0") as runner:
+        until(lambda: runner.turns("to-erp"))
+        assert runner.lines[0]["url"].startswith("http://127.0.0.1:")
+        view = line.json("status")
+        assert [(each["kind"], each["alive"]) for each in view["workers"]] == [("run", True)]
+        assert "RUNS ON" in line.run("status").output
+        runner.stop()
+
+        assert runner.process.returncode == 0
+    assert references(line) == ["shop-1"]
+    assert line.json("status")["workers"] == []
+
+
+def test_a_wish_of_another_process_is_worked(line):
+    with process(line, "run", "--no-web") as runner:
+        until(lambda: runner.turns("orders"))
+        line.shop.order("1")
+        assert line.json("stream", "now", "shop", "orders")["runner"]
+        until(lambda: references(line) == ["shop-1"])
+        assert line.json("stream", "show", "shop", "orders")["wanted"] is False
+
+
+def test_reading_by_hand_works_while_it_runs(line):
+    with process(line, "run", "--no-web") as runner:
+        until(lambda: runner.turns("orders"))
+        line.shop.order("1")
+        line.run("sync", "shop", "orders")
+        until(lambda: references(line) == ["shop-1"])
+
+
+def test_it_stops_within_ten_seconds_also_when_a_vendor_does_not_answer(line):
+    line.shop.order("1")
+    line.shop.fault("slow", path="/orders", seconds=25)
+    with process(line, "run", "--port", "0") as runner:
+        until(lambda: line.shop.requests)
+
+        assert runner.stop() < 10
+        assert (runner.process.returncode, runner.lines[-1]["left"]) == (0, ["shop orders"])
+    with process(line, "run", "--no-web"):
+        until(lambda: references(line) == ["shop-1"])
+
+
+def test_a_second_signal_ends_it_at_once(line):
+    line.shop.fault("slow", path="/orders", seconds=25)
+    with process(line, "run", "--no-web") as runner:
+        until(lambda: line.shop.requests)
+        runner.process.send_signal(signal.SIGINT)
+        assert b"Stopping" in runner.process.stderr.readline()
+
+        assert runner.stop(signal.SIGINT) < 3
+        assert runner.process.returncode == 130
+
+
+def test_killed_in_the_middle_of_a_delivery_it_goes_on_and_sends_once(line, monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_FIND_AFTER", "0.2")
+    line.shop.order("1")
+    line.erp.fault("slow", method="POST", path="/orders", seconds=1)
+    with process(line, "run", "--no-web") as runner:
+        until(lambda: [each for each in list(line.erp.requests) if each["method"] == "POST"])
+        runner.process.kill()
+        runner.process.wait()
+    with process(line, "run", "--no-web") as runner:
+        until(lambda: runner.turns("to-erp"))
+        until(lambda: line.json("effects", "list", "--state", "done"))
+
+    assert references(line) == ["shop-1"]
+
+
+def test_two_on_one_database_share_the_work(line):
+    with process(line, "run", "--no-web") as first, process(line, "worker") as second:
+        until(lambda: first.turns("orders") or second.turns("orders"))
+        line.shop.order("1")
+        line.run("stream", "now", "shop", "orders")
+        until(lambda: references(line) == ["shop-1"])
+        assert sorted(each["kind"] for each in line.json("status")["workers"]) == ["run", "worker"]
+
+    assert len([each for each in line.shop.requests if each["path"] == "/orders"]) == 2
+
+
+def test_a_runner_that_was_killed_is_missed(line):
+    with process(line, "run", "--no-web") as runner:
+        runner.process.kill()
+        runner.process.wait()
+
+        assert "Nobody runs the schedules" in line.run("status", code=1).output
+
+
+def test_a_port_that_is_taken_is_a_sentence(line):
+    with process(line, "run", "--port", "0") as runner:
+        port = runner.lines[0]["url"].rpartition(":")[2]
+
+        assert f"port {port} cannot be used" in line.run("run", "--port", port, code=2).output
