@@ -31,7 +31,7 @@ from crossdock.errors import (
 )
 from crossdock.http.answer import Answer, retry_after
 from crossdock.http.clients import Clients
-from crossdock.http.delivery import accepted, writes
+from crossdock.http.delivery import accepted, answered, writes
 from crossdock.http.exchange import Exchange, ExchangeLog, excerpt
 from crossdock.http.limits import PATIENCE, Limiter
 from crossdock.http.parts import Params, bearing, flatten, multipart
@@ -268,8 +268,9 @@ class Http:
 
     def _exchange(self, signed: Outgoing, *, create: bool, timeout: float | None, secret: bool = False) -> Answer:
         at, started = self._clock.now(), monotonic()
-        if not secret and (create or signed.method not in ("GET", "HEAD")):
-            writes(at)
+        writing = not secret and (create or signed.method not in ("GET", "HEAD"))
+        if writing:
+            writes(at, signed, self.redactor.text)
         self.count += 1
         try:
             with span(f"HTTP {signed.method}", url__full=self.redactor.text(signed.url)) as seen:
@@ -290,6 +291,8 @@ class Http:
         except ConnectorError as error:
             self._keep(signed, at, started, None, str(error))
             raise
+        if writing:
+            answered(signed, self.redactor.text, answer.status)
         self._keep(signed, at, started, answer, "", secret=secret)
         return answer
 

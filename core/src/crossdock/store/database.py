@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from crossdock import tripwire
 from crossdock.errors import StoreError
 from crossdock.store.statements import merge_sql, percent, upsert_sql
 
@@ -380,15 +381,22 @@ def _place(url: str) -> str:
 def connect(url: str) -> Database:
     """Open the database of `url` (``sqlite:///…`` or ``postgresql://…``)."""
     scheme = url.split(":", 1)[0].split("+", 1)[0]
+    wire = tripwire.arm()
     if scheme == "sqlite":
         path = sqlite_path(url)
         if path != ":memory:":
             parent = Path(path).parent
             if not parent.is_dir():
                 raise StoreError(f"The folder {parent} of the database does not exist.", hint="crossdock init DIR")
-        return Sqlite(url)
+        return Sqlite(url) if wire is None else _watched().WatchedSqlite(url, wire)
     if scheme in ("postgresql", "postgres"):
-        return Postgres(url)
+        return Postgres(url) if wire is None else _watched().WatchedPostgres(url, wire)
     raise StoreError(
         f"The database URL begins with {scheme!r}.", hint="Use sqlite:///file.db or postgresql://user@host/name."
     )
+
+
+def _watched() -> Any:
+    from crossdock.store import watched
+
+    return watched

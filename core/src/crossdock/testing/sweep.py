@@ -1,0 +1,409 @@
+"""The crash sweep: the work is killed at each of its durable steps, begun again, and has to end in the same way.
+
+A scenario names systems (sandboxes, which live outside the killed process) and flows between them. It is done once
+straight, while its steps are counted; then once for each step, killed there as by ``kill -9``. What every system holds,
+the ledger, the bookmarks and what is parked have to be as after the straight run: no order lost, none twice.
+
+    with Sweep(scenario, folder) as sweep:
+        swept = sweep.run()
+    assert swept.ok, swept.text()
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.request import urlopen
+
+import attrs
+import msgspec
+
+from crossdock.app import DATABASE_FILE, FIND_AFTER_VARIABLE, App
+from crossdock.engine.route import check_flow
+from crossdock.errors import CrossdockError, UsageError
+from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
+from crossdock.sandbox import Sandbox, serve
+from crossdock.store import snapshot
+from crossdock.store.config import FlowRow
+from crossdock.store.store import Store
+from crossdock.testing.holdings import Picture, changing, columns, differences, ledger
+from crossdock.testing.turn import Ended, Home, Job, SharedClock
+from crossdock.vault import KEY_FILE, Vault, new_key
+
+WORK = "crossdock.testing.turn:work"
+SECONDS = 60
+"""How long one piece of work may take before it is said to hang."""
+
+Twins = Mapping[str, Any]
+
+
+def _nothing(*_: Any) -> None:
+    """Leave it as it is."""
+
+
+@attrs.frozen(kw_only=True)
+class System:
+    """A system of a scenario: its connection's name, its connector, and how its twin is made.
+
+    `make` makes an empty twin; it is given the clock of the scenario if it has a parameter `clock`. `fill` fills it,
+    the same way each time. `settings` are added to what the twin says. `ignored` are places of its state that are not
+    compared, as ``orders[].version``.
+    """
+
+    name: str
+    connector: str
+    make: Callable[..., Any]
+    fill: Callable[[Any], Any] = _nothing
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Scenario:
+    """What is done between the kills.
+
+    `acts` are what people do in the systems (ship, pick) after all the work is done, each followed by the work again.
+    `prepare` finishes the project: mapping rows, webhooks that wait. `work` names the function that works, as
+    ``module:name``; it takes an `App` and has to come to the same end when it is begun again. `local` is the text of a
+    local plugin file, `paths` are folders with plugins, and `environment` is added to that of the killed processes.
+    """
+
+    systems: Sequence[System]
+    flows: Sequence[FlowRow]
+    fill: Callable[[Twins], Any] = _nothing
+    acts: Sequence[Callable[[Twins], Any]] = ()
+    prepare: Callable[[App], Any] = _nothing
+    work: str = WORK
+    local: str = ""
+    paths: Sequence[Path] = ()
+    environment: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Step:
+    """A durable step, and what ended differently when the process was killed there; nothing when all was well.
+
+    `waits` are effects that wait for a person afterwards, because their system cannot be asked whether it has them.
+    """
+
+    number: int
+    name: str
+    differences: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was lost and nothing done twice."""
+        return not self.differences
+
+
+@attrs.frozen
+class Swept:
+    """The result of a sweep: each step at which the work was killed, out of `count`."""
+
+    count: int
+    steps: tuple[Step, ...]
+
+    @property
+    def broken(self) -> tuple[Step, ...]:
+        """The steps after which something was lost or done twice."""
+        return tuple(step for step in self.steps if not step.ok)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the work may be killed at any of these steps."""
+        return bool(self.steps) and not self.broken
+
+    def text(self) -> str:
+        """The broken steps and what differed, for a person."""
+        if not self.steps:
+            return "There was no step to be killed at."
+        lines = [f"{len(self.steps)} of {self.count} steps tried, {len(self.broken)} broken."]
+        for step in self.broken:
+            lines.append(f"Killed at step {step.number} ({step.name}):")
+            lines.extend(f"  {each}" for each in step.differences)
+        return "\n".join(lines)
+
+
+def twin_of(connector: Connector, **options: Any) -> Callable[..., Any]:
+    """How the sandbox of a connector is made, with those of `options` that it has; for `System.make`."""
+    module, _, name = connector.info.sandbox.partition(":")
+    if not name:
+        raise UsageError(f"The connector {connector.name} ships no sandbox, so it cannot be tried.")
+    create = getattr(importlib.import_module(module), name)
+    known = inspect.signature(create).parameters
+    given = {option: value for option, value in options.items() if option in known}
+
+    def make(**more: Any) -> Any:
+        return create(**given, **{option: value for option, value in more.items() if option in known})
+
+    return make
+
+
+class Sweep:
+    """A scenario that is set up in `folder`, on SQLite there or on the PostgreSQL of `database_url`.
+
+    Use as a context manager. The database is overwritten for each turn, so one that is in use is refused.
+    """
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, database_url: str = "", registry: Registry | None = None
+    ) -> None:
+        self.scenario = scenario
+        self._home = folder
+        self._url = database_url or f"sqlite:///{folder / DATABASE_FILE}"
+        self._registry = registry
+        self._stack = contextlib.ExitStack()
+        self._stages: dict[str, _Stage] = {}
+        self._done_straight: tuple[list[tuple[int, int, str]], Picture] | None = None
+        self._clock: SharedClock
+        self._snapshot: snapshot.Snapshot
+        self._worker: _Worker
+
+    def __enter__(self) -> Sweep:
+        with self._stack:
+            self._open()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def twins(self) -> dict[str, Any]:
+        """The systems by name, as they are now."""
+        return {name: stage.twin for name, stage in self._stages.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """What the durable steps are, the first one first; counted in a straight run."""
+        return [name for *_, name in self._straight()[0]]
+
+    def run(self, only: Collection[int] | None = None, report: Callable[[Step, int], None] | None = None) -> Swept:
+        """Count the steps, then kill at each of them (or `only` at those); `report` is told each step and how many.
+
+        Raises `CrossdockError` when the scenario cannot even be done straight.
+        """
+        names, straight = self._straight()
+        again = self._turn([-1] * self._phases)[1]
+        chance = changing(straight, again)
+        wanted = [number for number in range(1, len(names) + 1) if only is None or number in only]
+        steps = []
+        for number in wanted:
+            steps.append(self._killed(number, names, straight, chance))
+            if report is not None:
+                report(steps[-1], len(wanted))
+        return Swept(len(names), tuple(steps))
+
+    # -- set-up ------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        snapshot.refuse_used(self._url)
+        self._clock = SharedClock(self._home / "clock")
+        key = new_key()
+        (self._home / KEY_FILE).write_text(key, encoding="utf-8")
+        (self._home / LOCAL_PLUGIN).write_text(self.scenario.local, encoding="utf-8")
+        for system in self.scenario.systems:
+            stage = _Stage(system, self._clock)
+            self._stack.enter_context(serve(stage))
+            self._stages[system.name] = stage
+        self._renew()
+        Store.open(self._url).close()
+        self._stack.callback(snapshot.take(self._url).restore)
+        self._set_up(Vault(base64.urlsafe_b64decode(key)))
+        self._snapshot = snapshot.take(self._url)
+        self._worker = self._stack.enter_context(_Worker(self._home, self._url, self.scenario))
+
+    def _set_up(self, vault: Vault) -> None:
+        with App(self._home, self._url, self._clock) as app:
+            app.vault = vault
+            if self._registry is not None:
+                app.registry = self._registry
+            for name, stage in self._stages.items():
+                settings = {**stage.twin.settings(stage.base_url), **stage.system.settings}
+                verified = app.save(name, stage.system.connector, settings)
+                if not verified.green:
+                    red = "; ".join(f"{each.name}: {each.detail}" for each in verified.checks if each.state == "fail")
+                    raise CrossdockError(f"The sandbox of {stage.system.connector} is not green. {red}")
+            for flow in self.scenario.flows:
+                check_flow(app.bench, flow)
+                app.store.config.save_flow(flow, app.clock.now())
+            self.scenario.prepare(app)
+
+    def _renew(self) -> None:
+        self._clock.reset()
+        for stage in self._stages.values():
+            stage.renew()
+        self.scenario.fill(self.twins)
+
+    # -- turns -------------------------------------------------------------------------------------
+
+    @property
+    def _phases(self) -> int:
+        return len(self.scenario.acts) + 1
+
+    def _straight(self) -> tuple[list[tuple[int, int, str]], Picture]:
+        """The steps (phase, number in it, name), and how everything ends."""
+        if self._done_straight is None:
+            self._done_straight = self._turn([0] * self._phases)
+        return self._done_straight
+
+    def _killed(
+        self, number: int, names: Sequence[tuple[int, int, str]], straight: Picture, chance: set[tuple[str, str]]
+    ) -> Step:
+        phase, within, name = names[number - 1]
+        plan = [-1] * self._phases
+        plan[phase] = within
+        try:
+            reached, picture = self._turn(plan)
+        except CrossdockError as error:
+            return Step(number, name, (str(error),))
+        # Threads take turns by chance: what a process was killed at is what it said itself.
+        name = reached[0][2] if reached else f"not reached this time: {name}"
+        return Step(number, name, tuple(differences(straight, picture, chance)), tuple(picture.open))
+
+    def _turn(self, plan: Sequence[int]) -> tuple[list[tuple[int, int, str]], Picture]:
+        """One turn from a fresh start, phase by phase: -1 works, 0 counts, any other number kills there first."""
+        self._snapshot.restore()
+        self._renew()
+        names: list[tuple[int, int, str]] = []
+        for phase, at in enumerate(plan):
+            ended, steps = self._worker.work(at)
+            names.extend((phase, number, name) for number, name in steps)
+            if at > 0 and ended.code:
+                self._expect(ended, -9)
+                self._quiet()
+                ended, _ = self._worker.work(-1)
+            self._expect(ended, 0)
+            if phase < len(self.scenario.acts):
+                self.scenario.acts[phase](self.twins)
+        return names, self._picture()
+
+    def _expect(self, ended: Ended, code: int) -> None:
+        if ended.code != code:
+            how = "did not come to an end" if ended.code == -14 else f"ended with {ended.code}"
+            raise CrossdockError(f"The work {how}. {ended.trouble}".strip())
+
+    def _quiet(self) -> None:
+        """Wait until what the killed process had already sent is answered."""
+        for stage in self._stages.values():
+            stage.quiet()
+
+    def _picture(self) -> Picture:
+        with App(self._home, self._url, self._clock) as app:
+            lines, doubts = ledger(app)
+        systems = {name: stage.columns() for name, stage in self._stages.items()}
+        return Picture(lines, systems, doubts)
+
+
+class _Stage(Sandbox):
+    """Where a system stands: an address that stays, and behind it a new twin for each turn."""
+
+    def __init__(self, system: System, clock: SharedClock) -> None:
+        super().__init__()
+        self.name = system.name
+        self.system = system
+        self.twin: Any = None
+        self._clock = clock
+        self._answers: Any = None
+        self._busy = 0
+
+    def renew(self) -> None:
+        """A new twin, filled."""
+        takes = inspect.signature(self.system.make).parameters
+        timed = "clock" in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values())
+        self.twin = self.system.make(clock=self._clock.now) if timed else self.system.make()
+        self.twin.base_url = self.base_url
+        self.system.fill(self.twin)
+        self._answers = self.twin.app()
+
+    def app(self) -> Any:
+        """The application of whichever twin is there."""
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            self._busy += 1
+            try:
+                await self._answers(scope, receive, send)
+            finally:
+                self._busy -= 1
+
+        return answer
+
+    def quiet(self) -> None:
+        """Return when nobody is being answered any more."""
+        # One question of our own: whatever came before it has been taken up by then.
+        with urlopen(f"{self.base_url}/_sandbox/requests", timeout=SECONDS):  # noqa: S310  loopback
+            pass
+        deadline = time.monotonic() + SECONDS
+        while self._busy and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def columns(self) -> Mapping[str, Any]:
+        """What the system holds."""
+        with self.twin.lock:
+            return columns(self.twin.state(), self.system.ignored)
+
+
+class _Worker:
+    """The process that forks the ones that work and are killed; see `crossdock.testing.turn`."""
+
+    def __init__(self, home: Path, url: str, scenario: Scenario) -> None:
+        self._home = home
+        self._work = scenario.work
+        self._errors = (home / "worker.txt").open("w+", encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CROSSDOCK_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "crossdock.testing.turn"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._errors, env={**kept, FIND_AFTER_VARIABLE: "0", **scenario.environment},
+        )  # fmt: skip
+        self._say(Home(str(home), url, str(home / "clock"), [str(path) for path in scenario.paths]))
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None  # noqa: S101  asked for above
+        assert self._process.stdout is not None  # noqa: S101  asked for above
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait(timeout=SECONDS)
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _say(self, what: msgspec.Struct) -> None:
+        assert self._process.stdin is not None  # noqa: S101  asked for above
+        with contextlib.suppress(BrokenPipeError):  # that it is gone is told by what it does not answer
+            self._process.stdin.write(msgspec.json.encode(what) + b"\n")
+            self._process.stdin.flush()
+
+    def work(self, at: int) -> tuple[Ended, list[tuple[int, str]]]:
+        """Do the work once, killed at step `at` (0: counted, -1: just done); how it ended, and the steps it named."""
+        steps, trouble = self._home / "steps.txt", self._home / "trouble.txt"
+        for file in (steps, trouble):
+            file.unlink(missing_ok=True)
+        self._say(Job(self._work, at, str(steps), SECONDS, str(trouble)))
+        assert self._process.stdout is not None  # noqa: S101  asked for above
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            raise CrossdockError(f"The process that works could not be started. {self._errors.read()[-2000:]}")
+        return msgspec.json.decode(line, type=Ended), list(_named(steps))
+
+
+def _named(steps: Path) -> Iterator[tuple[int, str]]:
+    if steps.exists():
+        for line in steps.read_text(encoding="utf-8").splitlines():
+            number, _, name = line.partition("\t")
+            yield int(number), name

@@ -1,0 +1,174 @@
+"""The processes that a crash sweep kills: one that has everything loaded, and a fork of it for each piece of work.
+
+The loaded one reads one JSON object a line and answers one. The first line says where the project is, every other one
+asks for a piece of work, at the end of which it answers how the fork ended: 0, minus the signal that killed it, or 1
+with what went wrong. Nothing is ever done in the loaded process itself, so it has neither threads nor an open database
+when it forks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import mmap
+import os
+import signal
+import struct
+import sys
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from crossdock import tripwire
+from crossdock.app import App
+from crossdock.clock import SystemClock
+from crossdock.engine import inbound
+from crossdock.engine.pull import pull
+from crossdock.engine.push import push
+from crossdock.http import client as client  # loaded before the fork, because it takes time
+from crossdock.registry import LOCAL_PLUGIN, Registry
+from crossdock.store import watched as watched  # loaded before the fork, because it takes time
+
+PATIENCE = timedelta(hours=2)
+_ROUNDS = 6
+_TRIES = 5
+
+
+class Home(msgspec.Struct):
+    """Where the work is done: the project folder, its database, the clock's file, and what is on the path."""
+
+    folder: str
+    database: str
+    clock: str
+    paths: list[str]
+
+
+class Job(msgspec.Struct):
+    """A piece of work: a function as ``module:name`` that takes an `App`, and the step at which it is killed.
+
+    `at` 0 counts the steps into the file `steps`; -1 works without a tripwire.
+    """
+
+    work: str
+    at: int
+    steps: str
+    seconds: int
+    trouble: str
+
+
+class Ended(msgspec.Struct):
+    """How a piece of work ended."""
+
+    code: int
+    trouble: str = ""
+
+
+class SharedClock(SystemClock):
+    """The real time, but a wait is over at once: the clock of all processes that share its file is set forward."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        if not file.exists():
+            file.write_bytes(struct.pack("d", 0.0))
+        with file.open("r+b") as opened:
+            self._ahead = mmap.mmap(opened.fileno(), 8)
+
+    def now(self) -> datetime:
+        """The time."""
+        (ahead,) = struct.unpack("d", self._ahead[:])
+        return datetime.now(UTC) + timedelta(seconds=ahead)
+
+    def sleep(self, seconds: float) -> None:
+        """Set the clock forward by `seconds`."""
+        if seconds > 0 and not self.stopping:
+            (ahead,) = struct.unpack("d", self._ahead[:])
+            self._ahead[:] = struct.pack("d", ahead + seconds)
+
+    def reset(self) -> None:
+        """Back to the real time."""
+        self._ahead[:] = struct.pack("d", 0.0)
+
+
+# -- what is done in a turn ------------------------------------------------------------------------
+
+
+def work(app: App) -> None:
+    """Work the webhooks that wait, read what flows want and deliver what is due, until nothing is left to do."""
+    bench = app.bench
+    for _ in range(_ROUNDS):
+        inbound.work(bench)
+        flows = app.store.config.flows()
+        fresh = sum(_read(app, connection, stream) for connection, stream in
+                    dict.fromkeys((flow.source, flow.reads) for flow in flows))  # fmt: skip
+        moved = 0
+        written: set[str] = set()
+        for flow in flows:
+            if flow.mode != "live":
+                continue
+            pushed = push(bench, flow, patience=PATIENCE)
+            if pushed.error is not None:
+                raise pushed.error
+            if any(pushed.counts.as_dict().values()):
+                moved += 1
+                written.add(flow.writes_to)
+        if not moved or not (fresh or moved) or not written & {flow.source for flow in flows}:
+            return
+
+
+def _read(app: App, connection: str, stream: str) -> int:
+    """Read a stream, as soon as its vendor allows; how many rows were new or changed."""
+    for _ in range(_TRIES):
+        pulled = pull(app.bench, connection, stream)
+        if pulled.state != "waiting":
+            break
+        wait = getattr(pulled.error, "wait", None)
+        app.clock.sleep(wait.total_seconds() if wait else 60.0)
+    if pulled.error is not None:
+        raise pulled.error
+    return pulled.counts.new + pulled.counts.changed
+
+
+# -- the processes ---------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Load everything once, and fork for each job until nobody asks any more."""
+    home = msgspec.json.decode(sys.stdin.buffer.readline(), type=Home)
+    sys.path[:0] = home.paths
+    registry = Registry(Path(home.folder) / LOCAL_PLUGIN)
+    for line in sys.stdin.buffer:
+        job = msgspec.json.decode(line, type=Job)
+        module, _, name = job.work.partition(":")
+        importlib.import_module(module)
+        child = os.fork()
+        if not child:
+            _child(home, job, registry, name)
+        _, status = os.waitpid(child, 0)
+        trouble = Path(job.trouble)
+        said = trouble.read_text(encoding="utf-8") if trouble.exists() else ""
+        sys.stdout.buffer.write(msgspec.json.encode(Ended(os.waitstatus_to_exitcode(status), said)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _child(home: Home, job: Job, registry: Registry, name: str) -> None:
+    """Do one piece of work and end; a work that hangs is ended by an alarm."""
+    code = 1
+    try:
+        signal.alarm(job.seconds)
+        if job.at >= 0:
+            os.environ[tripwire.AT_VARIABLE] = str(job.at)
+            os.environ[tripwire.STEPS_VARIABLE] = job.steps
+        function = getattr(sys.modules[job.work.partition(":")[0]], name)
+        with App(Path(home.folder), home.database, SharedClock(Path(home.clock))) as app:
+            app.registry = registry
+            function(app)
+        code = 0
+    except BaseException:
+        Path(job.trouble).write_text(traceback.format_exc(limit=-6), encoding="utf-8")
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Killing this process on purpose: its durable steps are numbered, and at a chosen one it dies as by ``kill -9``.
+
+A durable step is a change that outlives the process: a commit of the store, and the moments just before and just after
+a writing request leaves. ``CROSSDOCK_CRASH_AT=14`` ends the process at the fourteenth step; with 0 nothing ends, and
+the steps are only counted. ``CROSSDOCK_CRASH_STEPS`` names a file that the steps are written to: all of them when they
+are counted, else the one at which the process ended. Both are read when a database is opened. Without them nothing of
+this is loaded into the way of a statement or a request.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from crossdock.errors import UsageError
+
+AT_VARIABLE = "CROSSDOCK_CRASH_AT"
+STEPS_VARIABLE = "CROSSDOCK_CRASH_STEPS"
+_NEAR = 4
+"""How many steps before the last one the state of the store is looked at, so that its change can be named."""
+
+
+class Tripwire:
+    """Counts the steps of this process, and ends it at step `at` (0: never)."""
+
+    def __init__(self, at: int, steps: Path | None) -> None:
+        self.at = at
+        self.count = 0
+        self._steps = steps
+        self._lock = threading.Lock()
+
+    @property
+    def near(self) -> bool:
+        """Whether one of the next steps will need a name."""
+        return self._steps is not None and (self.at == 0 or self.count >= self.at - _NEAR)
+
+    def step(self, name: Callable[[], str]) -> None:
+        """Pass the next step; `name` is asked only when it is written down."""
+        with self._lock:
+            self.count += 1
+            last = self.count == self.at
+            if self._steps is not None and (last or not self.at):
+                with self._steps.open("a", encoding="utf-8") as file:
+                    file.write(f"{self.count}\t{' '.join(name().split())}\n")
+            if last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+_armed: Tripwire | None = None
+
+
+def arm() -> Tripwire | None:
+    """The tripwire that the environment asks for, one for the whole process; `None` when it asks for none.
+
+    Raises `UsageError` when the number of the step is none.
+    """
+    global _armed  # noqa: PLW0603  one process has one order of steps
+    if _armed is None and (text := os.environ.get(AT_VARIABLE, "").strip()):
+        if not text.isdecimal():
+            raise UsageError(f"{AT_VARIABLE} is {text!r}.", hint="It is the number of a step; 0 only counts.")
+        steps = os.environ.get(STEPS_VARIABLE, "")
+        _armed = Tripwire(int(text), Path(steps) if steps else None)
+    return _armed
+
+
+def armed() -> Tripwire | None:
+    """The tripwire, if a database was opened with one."""
+    return _armed
