@@ -57,7 +57,7 @@ def arm() -> Tripwire | None:
 
     Raises `UsageError` when the number of the step is none.
     """
-    global _armed  # noqa: PLW0603  one process has one order of steps
+    global _armed
     if _armed is None and (text := os.environ.get(AT_VARIABLE, "").strip()):
         if not text.isdecimal():
             raise UsageError(f"{AT_VARIABLE} is {text!r}.", hint="It is the number of a step; 0 only counts.")

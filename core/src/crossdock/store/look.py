@@ -51,7 +51,9 @@ def look(query: Query) -> Look:
         },
         records={(row[0], row[1]): row[2] for row in query(_KEPT.format("record"))},
         parked={(row[0], row[1]): row[2] for row in query(_KEPT.format("parked"))},
-        bookmarks={(row[0], row[1]): row[2:] for row in query("SELECT connection, stream, cursor, read_at FROM stream")},
+        bookmarks={
+            (row[0], row[1]): row[2:] for row in query("SELECT connection, stream, cursor, read_at FROM stream")
+        },
         runs={row[0]: row[1:] for row in query("SELECT id, kind, connection, stream, flow, state FROM run")},
         leases=dict(_pairs(query("SELECT name, owner FROM lease"))),
         webhooks={row[0]: row[1:] for row in query("SELECT id, connection, state, note FROM inbox")},
@@ -152,7 +154,7 @@ def _books(before: Look, after: Look) -> Iterator[str]:
     for name, title in _BOOKS.items():
         more = after.books[name] - before.books[name]
         if more:
-            plural = '' if abs(more) == 1 else 's'
+            plural = "" if abs(more) == 1 else "s"
             yield f"{abs(more)} {title}{plural} {'written' if more > 0 else 'deleted'}"
 
 

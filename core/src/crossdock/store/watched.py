@@ -98,7 +98,7 @@ class _Watched(Database):
     def _name(self, tables: Sequence[str]) -> str:
         before, self._seen = self._seen, self._looked()
         changes = told(before, self._seen) if before is not None and self._seen is not None else ""
-        return changes or f"a change to {', '.join(tables)} is committed"
+        return changes or f"bookkeeping ({', '.join(tables)}) is committed"
 
     def _looked(self) -> Look | None:
         with contextlib.suppress(StoreError):  # there are no tables yet

@@ -2,7 +2,8 @@
 
 A system is compared column by column: the values that stand at one place of its state, such as
 ``orders[].reference``, with how often each of them stands there. A lost order is a value too few, a doubled one a value
-too many, and in which order a system gave out its numbers makes no difference.
+too many. In which order a system gave out its own numbers makes no difference: of values that nobody knew before the
+work, only which ones there are and how many in all have to agree.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from crossdock.app import App
 IGNORED = ("calls", "now", "requests", "deliveries", "webhooks")
 """Places of a sandbox's state that tell how often it was asked, and not what it holds."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
-_GIVEN = re.compile(r"\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}")
+_RANDOM = re.compile(r"\b(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,})\b")
+_GIVEN = re.compile(rf"\d+|{_RANDOM.pattern}")
 _DIGITS = re.compile(r"\d+")
 _SHOWN = 4
 _MANY = 1_000_000
@@ -38,7 +40,7 @@ class Picture:
 
 
 def columns(state: Any, ignored: Collection[str] = ()) -> dict[str, Counter[str]]:
-    """The values of a system's state by their place; times are masked, and so are numbers within sentences."""
+    """The values of a system by their place; times, random ids, and numbers within sentences are masked."""
     found: dict[str, Counter[str]] = {}
     for place, value in _leaves(msgspec.to_builtins(state), "", frozenset((*IGNORED, *ignored))):
         found.setdefault(place, Counter())[value] += 1
@@ -55,7 +57,7 @@ def _leaves(value: Any, place: str, ignored: Collection[str]) -> Iterator[tuple[
         for each in value:
             yield from _leaves(each, f"{place}[]", ignored)
     else:
-        text = _TIME.sub("<time>", str(value))
+        text = _RANDOM.sub("<id>", _TIME.sub("<time>", str(value)))
         yield place, _DIGITS.sub("#", text) if " " in text else text
 
 
@@ -95,8 +97,13 @@ def changing(one: Picture, two: Picture) -> set[tuple[str, str]]:
     }
 
 
-def differences(straight: Picture, other: Picture, chance: Collection[tuple[str, str]]) -> list[str]:
+def differences(
+    straight: Picture, other: Picture, chance: Collection[tuple[str, str]], known: Collection[str]
+) -> list[str]:
     """How a turn ended differently from the straight one, in sentences; empty when it did not.
+
+    `chance` are the columns whose values are left to chance: only how many there are is compared. `known` are the
+    values that were there before the work.
 
     Where effects are left to a person, because their target cannot be asked, their lines may differ, and that target
     may hold less, but never more.
@@ -108,7 +115,7 @@ def differences(straight: Picture, other: Picture, chance: Collection[tuple[str,
             here, there = other.systems[name].get(place, Counter()), columns.get(place, Counter())
             if (name, place) in chance:
                 here, there = Counter({"values": here.total()}), Counter({"values": there.total()})
-            said.extend(f"{name}: {text}" for text in _column(place, here, there, less=less))
+            said.extend(f"{name}: {text}" for text in _column(place, here, there, known, less=less))
     return said
 
 
@@ -121,12 +128,16 @@ def _ledger(straight: Mapping[str, str], other: Picture) -> Iterator[str]:
 
 def _same_record(line: str, effect: str) -> bool:
     key = effect.removeprefix("the effect ").split(" of ")[0].split(" ", 1)[1]
-    return line == effect or line.startswith("the binding ") and f" {key} to " in line
+    return line == effect or (line.startswith("the binding ") and f" {key} to " in line)
 
 
-def _column(place: str, here: Counter[str], there: Counter[str], *, less: bool) -> Iterator[str]:
-    extra = here - there
-    lacking = Counter[str]() if less else there - here
+def _column(
+    place: str, here: Counter[str], there: Counter[str], known: Collection[str], *, less: bool
+) -> Iterator[str]:
+    extra, lacking = here - there, Counter[str]() if less else there - here
+    changed = extra.keys() | lacking.keys()
+    if here.keys() == there.keys() and extra.total() == lacking.total() and not changed & set(known):
+        return
     for counter, word in ((lacking, "lacks"), (extra, "has too much")):
         values = sorted(counter.elements())
         if values:

@@ -18,12 +18,10 @@ import inspect
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.request import urlopen
 
 import attrs
 import msgspec
@@ -32,7 +30,8 @@ from crossdock.app import DATABASE_FILE, FIND_AFTER_VARIABLE, App
 from crossdock.engine.route import check_flow
 from crossdock.errors import CrossdockError, UsageError
 from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
-from crossdock.sandbox import Sandbox, serve
+from crossdock.sandbox import serve
+from crossdock.sandbox.place import Place
 from crossdock.store import snapshot
 from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
@@ -166,6 +165,7 @@ class Sweep:
         self._stack = contextlib.ExitStack()
         self._stages: dict[str, _Stage] = {}
         self._done_straight: tuple[list[tuple[int, int, str]], Picture] | None = None
+        self._known: set[str] = set()
         self._clock: SharedClock
         self._snapshot: snapshot.Snapshot
         self._worker: _Worker
@@ -196,11 +196,11 @@ class Sweep:
         """
         names, straight = self._straight()
         again = self._turn([-1] * self._phases)[1]
-        chance = changing(straight, again)
+        chance, known = changing(straight, again), self._known
         wanted = [number for number in range(1, len(names) + 1) if only is None or number in only]
         steps = []
         for number in wanted:
-            steps.append(self._killed(number, names, straight, chance))
+            steps.append(self._killed(number, names, lambda turn: differences(straight, turn, chance, known)))
             if report is not None:
                 report(steps[-1], len(wanted))
         return Swept(len(names), tuple(steps))
@@ -259,7 +259,7 @@ class Sweep:
         return self._done_straight
 
     def _killed(
-        self, number: int, names: Sequence[tuple[int, int, str]], straight: Picture, chance: set[tuple[str, str]]
+        self, number: int, names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
     ) -> Step:
         phase, within, name = names[number - 1]
         plan = [-1] * self._phases
@@ -270,7 +270,7 @@ class Sweep:
             return Step(number, name, (str(error),))
         # Threads take turns by chance: what a process was killed at is what it said itself.
         name = reached[0][2] if reached else f"not reached this time: {name}"
-        return Step(number, name, tuple(differences(straight, picture, chance)), tuple(picture.open))
+        return Step(number, name, tuple(compare(picture)), tuple(picture.open))
 
     def _turn(self, plan: Sequence[int]) -> tuple[list[tuple[int, int, str]], Picture]:
         """One turn from a fresh start, phase by phase: -1 works, 0 counts, any other number kills there first."""
@@ -306,47 +306,20 @@ class Sweep:
         return Picture(lines, systems, doubts)
 
 
-class _Stage(Sandbox):
-    """Where a system stands: an address that stays, and behind it a new twin for each turn."""
+class _Stage(Place):
+    """Where a system of the scenario stands."""
 
     def __init__(self, system: System, clock: SharedClock) -> None:
-        super().__init__()
-        self.name = system.name
+        super().__init__(system.name)
         self.system = system
-        self.twin: Any = None
         self._clock = clock
-        self._answers: Any = None
-        self._busy = 0
 
     def renew(self) -> None:
         """A new twin, filled."""
         takes = inspect.signature(self.system.make).parameters
         timed = "clock" in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values())
-        self.twin = self.system.make(clock=self._clock.now) if timed else self.system.make()
-        self.twin.base_url = self.base_url
+        self.put(self.system.make(clock=self._clock.now) if timed else self.system.make())
         self.system.fill(self.twin)
-        self._answers = self.twin.app()
-
-    def app(self) -> Any:
-        """The application of whichever twin is there."""
-
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            self._busy += 1
-            try:
-                await self._answers(scope, receive, send)
-            finally:
-                self._busy -= 1
-
-        return answer
-
-    def quiet(self) -> None:
-        """Return when nobody is being answered any more."""
-        # One question of our own: whatever came before it has been taken up by then.
-        with urlopen(f"{self.base_url}/_sandbox/requests", timeout=SECONDS):  # noqa: S310  loopback
-            pass
-        deadline = time.monotonic() + SECONDS
-        while self._busy and time.monotonic() < deadline:
-            time.sleep(0.001)
 
     def columns(self) -> Mapping[str, Any]:
         """What the system holds."""

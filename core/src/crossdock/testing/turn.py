@@ -164,7 +164,7 @@ def _child(home: Home, job: Job, registry: Registry, name: str) -> None:
             app.registry = registry
             function(app)
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001  told to whoever asked; the process ends here
         Path(job.trouble).write_text(traceback.format_exc(limit=-6), encoding="utf-8")
     finally:
         os._exit(code)
