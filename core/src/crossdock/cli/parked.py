@@ -280,3 +280,13 @@ def discard(
     given_up = decide.discard(app.bench, [each.id for each in chosen.effects], reason)
     emit({"payloads": forgotten, "effects": given_up}, as_json,
          lambda: f"{mark('ok')} {plural(forgotten, 'payload')} and {plural(given_up, 'effect')} given up.")  # fmt: skip
+
+
+def _complete() -> None:
+    """Writing a record into a file is in a module of its own."""
+    from crossdock.cli import parked_export
+
+    parked.add_command(parked_export.export)
+
+
+_complete()

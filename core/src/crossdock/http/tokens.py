@@ -92,6 +92,10 @@ class Tokens:
         with self._lock:
             return self._usable(refused)
 
+    def take(self, value: str, renew_at: datetime) -> None:
+        """Go on with a token that was not asked for here."""
+        self._keep(Token(value=value, renew_at=renew_at, origin=self._origin))
+
     def _usable(self, refused: str) -> str:
         now = self._clock.now()
         for known in (self._token, self._store.load()):

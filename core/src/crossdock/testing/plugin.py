@@ -1,13 +1,17 @@
-"""The pytest plugin: the kit's options, the levels at the end of a run, and ``contract.json``.
+"""The pytest plugin: the kit's options, the levels at the end of a run, ``contract.json``, and bundles as tests.
 
-It is loaded into every pytest of whoever has Crossdock installed, so it imports nothing until a contract was played.
+It is loaded into every pytest of whoever has Crossdock installed, so it imports next to nothing until a contract was
+played or a bundle was named.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from crossdock.testing import replay
 
 if TYPE_CHECKING:
     from crossdock.testing.report import Line
@@ -24,12 +28,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         REPORT, action="store_true", help="write contract.json with the level beside each plugin that was proven"
     )
     group.addoption("--crossdock-update-golden", action="store_true", help="write golden files instead of comparing")
+    replay.add_option(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to collect results."""
     config.stash[_PLAYED] = {}
     config.pluginmanager.register(_Collector(config), "crossdock-collector")
+    replay.configure(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A bundle that was named is a test."""
+    return replay.collect(file_path, parent)
 
 
 class _Collector:
@@ -55,8 +66,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _summary(connector: str, told: list[dict[str, str]], *, write: bool) -> list[str]:
-    from pathlib import Path
-
     from crossdock.testing import report
 
     lines = [report.Line(hazard=each["hazard"], result=each["result"], reason=each["reason"]) for each in told]
