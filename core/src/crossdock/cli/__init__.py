@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "erase": ("crossdock.cli.erase:erase", "Erase what is stored about one person."),
     "doctor": ("crossdock.cli.doctor:doctor", "Check this installation and project."),
     "sandbox": ("crossdock.cli.sandbox:sandbox", "A system's twin on this machine, for trying without an account."),
+    "simulate": ("crossdock.cli.simulate:simulate", "The project with sandboxes for systems, killed at every step."),
     "apply": ("crossdock.cli.apply:apply", "Make the project what crossdock.toml says."),
     "export": ("crossdock.cli.export:export", "Write the project as configuration, without secrets."),
     "db": ("crossdock.cli.db:db", "The database: upgrade, check, prune, say that it was restored."),

@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -32,11 +33,12 @@ from crossdock.errors import CrossdockError, UsageError
 from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
 from crossdock.sandbox import serve
 from crossdock.sandbox.place import Place
+from crossdock.settings import build
 from crossdock.store import snapshot
 from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 from crossdock.testing.holdings import Picture, changing, columns, differences, ledger
-from crossdock.testing.turn import Ended, Home, Job, SharedClock
+from crossdock.testing.turn import Ended, Home, Job, SharedClock, is_loopback
 from crossdock.vault import KEY_FILE, Vault, new_key
 
 WORK = "crossdock.testing.turn:work"
@@ -135,18 +137,32 @@ class Swept:
 
 
 def twin_of(connector: Connector, **options: Any) -> Callable[..., Any]:
-    """How the sandbox of a connector is made, with those of `options` that it has; for `System.make`."""
+    """How the sandbox of a connector is made, with those of `options` that it has; for `System.make`.
+
+    Raises `UsageError` when the connector ships none.
+    """
     module, _, name = connector.info.sandbox.partition(":")
     if not name:
         raise UsageError(f"The connector {connector.name} ships no sandbox, so it cannot be tried.")
     create = getattr(importlib.import_module(module), name)
     known = inspect.signature(create).parameters
-    given = {option: value for option, value in options.items() if option in known}
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in known.values())
 
     def make(**more: Any) -> Any:
-        return create(**given, **{option: value for option, value in more.items() if option in known})
+        return create(**{name: value for name, value in {**options, **more}.items() if open_ended or name in known})
 
     return make
+
+
+def check_loopback(connector: Connector, settings: Mapping[str, str]) -> None:
+    """Raises `CrossdockError` when a connection with these settings would ask anything but this machine."""
+    endpoint = connector.info.endpoint(build(connector.info.settings, settings))
+    addresses = [endpoint.base_url, *([endpoint.token.url] if endpoint.token else []), *settings.values()]
+    for each in addresses:
+        if "://" in each and not is_loopback(urlsplit(each).hostname or ""):
+            raise CrossdockError(
+                f"The sandbox of {connector.name} would be asked at {urlsplit(each).hostname}, which is another system."
+            )
 
 
 class Sweep:
@@ -231,6 +247,7 @@ class Sweep:
                 app.registry = self._registry
             for name, stage in self._stages.items():
                 settings = {**stage.twin.settings(stage.base_url), **stage.system.settings}
+                check_loopback(app.registry.connector(stage.system.connector), settings)
                 verified = app.save(name, stage.system.connector, settings)
                 if not verified.green:
                     red = "; ".join(f"{each.name}: {each.detail}" for each in verified.checks if each.state == "fail")

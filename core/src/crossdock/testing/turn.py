@@ -15,8 +15,10 @@ import signal
 import struct
 import sys
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -29,9 +31,10 @@ from crossdock.engine.push import push
 from crossdock.http import client as client  # loaded before the fork, because it takes time
 from crossdock.registry import LOCAL_PLUGIN, Registry
 from crossdock.store import watched as watched  # loaded before the fork, because it takes time
+from crossdock.store.config import FlowRow
+from crossdock.store.database import unstamp
 
-PATIENCE = timedelta(hours=2)
-_ROUNDS = 6
+_ROUNDS = 12
 _TRIES = 5
 
 
@@ -95,29 +98,41 @@ class SharedClock(SystemClock):
 
 def work(app: App) -> None:
     """Work the webhooks that wait, read what flows want and deliver what is due, until nothing is left to do."""
-    bench = app.bench
+    reading = True
     for _ in range(_ROUNDS):
-        inbound.work(bench)
+        inbound.work(app.bench)
         flows = app.store.config.flows()
-        fresh = sum(_read(app, connection, stream) for connection, stream in
-                    dict.fromkeys((flow.source, flow.reads) for flow in flows))  # fmt: skip
-        moved = 0
-        written: set[str] = set()
-        for flow in flows:
-            if flow.mode != "live":
-                continue
-            pushed = push(bench, flow, patience=PATIENCE)
-            if pushed.error is not None:
-                raise pushed.error
-            if any(pushed.counts.as_dict().values()):
-                moved += 1
-                written.add(flow.writes_to)
-        if not moved or not (fresh or moved) or not written & {flow.source for flow in flows}:
+        for connection, stream in _streams(flows) if reading else ():
+            _read(app, connection, stream)
+        done = [_push(app, flow) for flow in flows if flow.mode == "live"]
+        written = {flow.writes_to for flow, moved, _ in done if moved}
+        waiting = {flow.stream: unstamp(at) for flow, _, at in done if at}
+        # What was written may come back as news, and stock is decided by orders that are read anew.
+        reading = bool(written & {flow.source for flow in flows}) or bool({"balance", "acceptance"} & set(waiting))
+        if not reading and not waiting:
             return
+        moments = [at for at in waiting.values() if at is not None]
+        if moments and not written:
+            app.clock.sleep((min(moments) - app.clock.now()).total_seconds())
 
 
-def _read(app: App, connection: str, stream: str) -> int:
-    """Read a stream, as soon as its vendor allows; how many rows were new or changed."""
+def _streams(flows: Sequence[FlowRow]) -> list[tuple[str, str]]:
+    """What flows read; stock before orders, because it is raised when the orders were read after it."""
+    streams = dict.fromkeys((flow.source, flow.reads) for flow in flows if flow.mode == "live")
+    return sorted(streams, key=lambda each: each[1] != "balance")
+
+
+def _push(app: App, flow: FlowRow) -> tuple[FlowRow, bool, str | None]:
+    """Deliver what is due; whether anything came to an end, and when more is due."""
+    pushed = push(app.bench, flow)
+    if pushed.error is not None:
+        raise pushed.error
+    counts = pushed.counts.as_dict()
+    return flow, any(counts[name] for name in counts if name not in ("postponed", "requests")), pushed.next_at
+
+
+def _read(app: App, connection: str, stream: str) -> None:
+    """Read a stream, as soon as its vendor allows."""
     for _ in range(_TRIES):
         pulled = pull(app.bench, connection, stream)
         if pulled.state != "waiting":
@@ -126,14 +141,29 @@ def _read(app: App, connection: str, stream: str) -> int:
         app.clock.sleep(wait.total_seconds() if wait else 60.0)
     if pulled.error is not None:
         raise pulled.error
-    return pulled.counts.new + pulled.counts.changed
 
 
 # -- the processes ---------------------------------------------------------------------------------
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def stay_here() -> None:
+    """From now on nothing of Python in this process can connect to another machine, whatever a plugin does."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect" and isinstance(arguments[1], tuple) and not is_loopback(str(arguments[1][0])):
+            raise PermissionError(f"A simulation does not connect to {arguments[1][0]}.")
+
+    sys.addaudithook(refuse)
+
+
 def main() -> None:
     """Load everything once, and fork for each job until nobody asks any more."""
+    stay_here()
     home = msgspec.json.decode(sys.stdin.buffer.readline(), type=Home)
     sys.path[:0] = home.paths
     registry = Registry(Path(home.folder) / LOCAL_PLUGIN)
