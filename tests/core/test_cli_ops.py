@@ -35,7 +35,8 @@ def parked(project: Project) -> Project:
 COMMANDS = (
     ("reconcile",), ("explain",), ("effects", "list"), ("effects", "show"), ("effects", "approve"),
     ("effects", "resolve"), ("effects", "replay"), ("effects", "discard"), ("parked", "list"), ("parked", "show"),
-    ("parked", "replay"), ("parked", "discard"), ("gaps", "list"), ("map", "add"), ("map", "import"), ("map", "list"),
+    ("parked", "replay"), ("parked", "discard"), ("parked", "export"), ("simulate",),
+    ("gaps", "list"), ("map", "add"), ("map", "import"), ("map", "list"),
     ("map", "remove"), ("map", "export"), ("log",), ("log", "runs"), ("log", "events"), ("db", "upgrade"),
     ("db", "version"), ("db", "check"), ("db", "path"), ("db", "restored"), ("doctor",), ("apply",), ("export",),
     ("sandbox",),

@@ -20,7 +20,6 @@ class Place(msgspec.Struct, kw_only=True):
     connector: str
     settings: dict[str, str]
     facts: dict[str, Any] = {}
-    memory: dict[str, dict[str, str]] = {}
 
 
 class Failure(msgspec.Struct, kw_only=True, frozen=True):
@@ -77,7 +76,6 @@ class Delivery(msgspec.Struct, kw_only=True):
     target: str
     operation: str
     options: dict[str, Any]
-    approved: bool = False
 
 
 class Bundle(msgspec.Struct, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -26,6 +26,7 @@ from crossdock.testing.personal import Fakes
 from crossdock.testing.reproduce import Again, of_effect, of_row, reproduce
 
 _EXCHANGES = 2000
+_MOST = 30
 _BEGINNING = 30
 _REFUSED = 400
 _CUT = 4096  # the exchange log keeps no more of a body
@@ -36,11 +37,13 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 def of_payload(app: App, row: ParkedRecord, keep: Collection[str] = ()) -> Bundle:
     """The bundle of a payload that could not be read; `keep` are kinds of personal data that stay."""
-    log = list(_log(app, row.connection, {row.key}, "", row.parked_at))
+    payload = row.payload.decode("utf-8", "replace")
+    # A number alone stands in every page; the payload's own beginning only in the one in which it came.
+    log = _log(app, row.connection, lambda url, body, answer: payload[:_BEGINNING] in answer, "", row.parked_at)
     bundle = Bundle(
         id=f"R{row.id}", at=row.parked_at, versions=_versions(app, [row.connection]),
         connections=[_place(app, row.connection)], connection=row.connection, stream=row.stream, key=row.key,
-        payload=row.payload.decode("utf-8", "replace"), log=log, failure=of_row(row),
+        payload=payload, log=log, failure=of_row(row),
     )  # fmt: skip
     bundle = _redacted(app, bundle, keep)
     for envelope in _envelopes(bundle):
@@ -64,9 +67,12 @@ def of_refused(app: App, effect: Effect, keep: Collection[str] = ()) -> Bundle:
             hint=f"crossdock sync {effect.source} {effect.stream} --key {effect.key}",
         )
     names = {effect.key, effect.ref, f"{effect.source}-{effect.key}", *_skus(stored)}
+    wanted = re.compile("|".join(rf"(?<![\w-]){re.escape(each)}(?![\w-])" for each in sorted(names) if each))
     attempts = app.store.effects.attempts(effect.id)
     since = attempts[-2][0] if len(attempts) > 1 else ""
-    log = list(_log(app, effect.target, names, since, effect.updated_at))
+    log = _log(
+        app, effect.target, lambda url, body, answer: bool(wanted.search(f"{url} {body}")), since, effect.updated_at
+    )
     places = [effect.source] if effect.source == effect.target else [effect.source, effect.target]
     records, bindings = _context(app, flow, effect, stored)
     rows = [(kind, value, to) for kind, table in app.store.gaps.tables(flow.name).items()
@@ -77,7 +83,7 @@ def of_refused(app: App, effect: Effect, keep: Collection[str] = ()) -> Bundle:
         key=effect.key, records=records, bindings=bindings, mapping=rows, log=log, failure=of_effect(effect),
         delivery=Delivery(
             flow=flow.name, stream=flow.stream, source=flow.source, target=flow.target, operation=effect.operation,
-            options=attrs.asdict(flow.options), approved=bool(effect.approval),
+            options=attrs.asdict(flow.options),
         ),
     )  # fmt: skip
     bundle = _redacted(app, bundle, keep)
@@ -191,17 +197,19 @@ def _context(app: App, flow: FlowRow, effect: Effect, stored: Stored) -> tuple[l
     return known, [Binding(**attrs.asdict(each)) for each in bindings]
 
 
-def _log(app: App, connection: str, names: Collection[str], since: str, until: str) -> Iterator[Recorded]:
-    """Exchanges of a connection that name the record, oldest first."""
-    wanted = re.compile("|".join(rf"(?<![\w-]){re.escape(each)}(?![\w-])" for each in sorted(names) if each))
-    for row in reversed(app.store.journal.exchanges(connection, limit=_EXCHANGES)):
-        if not since < row["at"] <= until:
-            continue
-        if wanted.search(f"{row['url']} {row['request_body']}") or (not since and wanted.search(row["response_body"])):
-            yield Recorded(
-                method=row["method"], url=row["url"], body=row["request_body"], status=row["status"] or 0,
-                answer=row["response_body"],
-            )  # fmt: skip
+def _log(app: App, connection: str, belongs: Callable[[str, str, str], bool], since: str, until: str) -> list[Recorded]:
+    """The last exchanges of a connection whose address, request and answer belong to the record, oldest first."""
+    rows = [
+        row for row in app.store.journal.exchanges(connection, limit=_EXCHANGES)
+        if since < row["at"] <= until and belongs(row["url"], row["request_body"], row["response_body"])
+    ][:_MOST]  # fmt: skip
+    return [
+        Recorded(
+            method=row["method"], url=row["url"], body=row["request_body"], status=row["status"] or 0,
+            answer=row["response_body"],
+        )
+        for row in reversed(rows)
+    ]  # fmt: skip
 
 
 # -- the answer in which a payload came ----------------------------------------------------------------

@@ -32,7 +32,6 @@ from crossdock.store import snapshot
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow
 from crossdock.store.database import stamp
 from crossdock.store.ledger import Effect, Intent
-from crossdock.store.memory import StoredMemory
 from crossdock.store.records import Bound, ParkedRecord, Prepared
 from crossdock.store.store import Store
 from crossdock.testing.bundle import Bundle, Failure, Known
@@ -129,9 +128,6 @@ def _furnish(app: App, bundle: Bundle) -> None:
             verified_at=stamp(now),
         )  # fmt: skip
         store.config.save_connection(row, now)
-        memory = StoredMemory(store.database, place.name)
-        for table, values in place.memory.items():
-            memory.put_many(table, values)
     for known in bundle.records:
         store.records.keep(known.connection, known.stream, [prepared(known)], 0, 0, now)
         store.records.set_read(known.connection, known.stream, now)

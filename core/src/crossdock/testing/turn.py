@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,6 +37,7 @@ from crossdock.store.database import unstamp
 
 _ROUNDS = 12
 _TRIES = 5
+_LEAVING = ("socket.connect", "socket.sendto", "socket.getaddrinfo")
 
 
 class Home(msgspec.Struct):
@@ -151,20 +153,25 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def stay_here() -> None:
-    """From now on nothing of Python in this process can connect to another machine, whatever a plugin does."""
+def stay_here(but: str = "") -> None:
+    """From now on nothing of Python in this process reaches another machine `but` this one, whatever a plugin does."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect" and isinstance(arguments[1], tuple) and not is_loopback(str(arguments[1][0])):
-            raise PermissionError(f"A simulation does not connect to {arguments[1][0]}.")
+        if event not in _LEAVING:
+            return
+        address = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
+        host = address[0] if isinstance(address, tuple) else address if event == "socket.getaddrinfo" else None
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str) and name not in ("", but) and not is_loopback(name):
+            raise PermissionError(f"A simulation does not reach {name}.")
 
     sys.addaudithook(refuse)
 
 
 def main() -> None:
     """Load everything once, and fork for each job until nobody asks any more."""
-    stay_here()
     home = msgspec.json.decode(sys.stdin.buffer.readline(), type=Home)
+    stay_here(urlsplit(home.database).hostname or "")
     sys.path[:0] = home.paths
     registry = Registry(Path(home.folder) / LOCAL_PLUGIN)
     for line in sys.stdin.buffer:
