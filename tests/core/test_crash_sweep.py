@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 from depot import Depot
-from engine_kit import VARIANTS
+from engine_kit import BEGIN, VARIANTS
 
 from crossdock.errors import CrossdockError, UsageError
 from crossdock.session import Changed
@@ -155,6 +155,15 @@ def test_a_system_that_makes_one_of_one_key_needs_no_person(sweep, scenario):
     assert not any(step.waits for step in swept.steps)
 
 
+def test_connectors_that_are_not_installed_are_given(tmp_path, scenario, monkeypatch, depot_site):
+    monkeypatch.syspath_prepend(str(depot_site.folder))
+    given = attrs.evolve(scenario, given={"depot": "depot_plugin"}, environment={"CROSSDOCK_PLUGINS": "none"})
+
+    with Sweep(given, tmp_path) as made:
+        claimed = next(n for n, name in enumerate(made.names, 1) if "committed as sending" in name)
+        assert made.run([claimed]).ok
+
+
 def test_an_engine_that_does_not_ask_after_a_crash_is_caught(sweep, scenario):
     swept = sweep(attrs.evolve(scenario, work="broken_engine:never_asks"), words=("was answered",))
 
@@ -183,17 +192,11 @@ def test_a_scenario_that_breaks_by_itself_says_so(sweep, scenario):
 
 def test_a_database_that_is_in_use_is_not_touched(sweep, scenario, database_url, tmp_path):
     with_something = Store.open(database_url)
-    with_something.config.save_flow(ORDERS, scenario_time())
+    with_something.config.save_flow(ORDERS, BEGIN)
     with_something.close()
 
     with pytest.raises(UsageError, match="in use"):
         sweep(scenario, database_url)
-
-
-def scenario_time():
-    from engine_kit import BEGIN
-
-    return BEGIN
 
 
 def run_steps(url, **variables):

@@ -14,7 +14,7 @@ from crossdock.errors import UsageError
 from crossdock.registry import LOCAL_PLUGIN, Connector
 from crossdock.settings import fields_of
 from crossdock.store.config import FlowRow
-from crossdock.testing.sweep import Scenario, System, Twins, twin_of
+from crossdock.testing.scenario import Scenario, System, Twins, twin_of
 
 _PLUGINS = "CROSSDOCK_PLUGINS"
 _SKUS = ("SIM-A", "SIM-B", "SIM-C")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib
 import inspect
 import os
 import subprocess
@@ -22,72 +21,28 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import msgspec
 
 from crossdock.app import DATABASE_FILE, FIND_AFTER_VARIABLE, App
 from crossdock.engine.route import check_flow
-from crossdock.errors import CrossdockError, UsageError
-from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
+from crossdock.errors import CrossdockError
+from crossdock.registry import LOCAL_PLUGIN, Registry
 from crossdock.sandbox import serve
 from crossdock.sandbox.place import Place
-from crossdock.settings import build
 from crossdock.store import snapshot
-from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 from crossdock.testing.holdings import Picture, changing, columns, differences, ledger
-from crossdock.testing.turn import Ended, Home, Job, SharedClock, is_loopback
+from crossdock.testing.scenario import Scenario as Scenario
+from crossdock.testing.scenario import System as System
+from crossdock.testing.scenario import check_loopback
+from crossdock.testing.scenario import twin_of as twin_of
+from crossdock.testing.turn import Ended, Home, Job, SharedClock, registry_of
 from crossdock.vault import KEY_FILE, Vault, new_key
 
-WORK = "crossdock.testing.turn:work"
 SECONDS = 60
 """How long one piece of work may take before it is said to hang."""
-
-Twins = Mapping[str, Any]
-
-
-def _nothing(*_: Any) -> None:
-    """Leave it as it is."""
-
-
-@attrs.frozen(kw_only=True)
-class System:
-    """A system of a scenario: its connection's name, its connector, and how its twin is made.
-
-    `make` makes an empty twin; it is given the clock of the scenario if it has a parameter `clock`. `fill` fills it,
-    the same way each time. `settings` are added to what the twin says. `ignored` are places of its state that are not
-    compared, as ``orders[].version``.
-    """
-
-    name: str
-    connector: str
-    make: Callable[..., Any]
-    fill: Callable[[Any], Any] = _nothing
-    settings: Mapping[str, str] = attrs.field(factory=dict)
-    ignored: tuple[str, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class Scenario:
-    """What is done between the kills.
-
-    `acts` are what people do in the systems (ship, pick) after all the work is done, each followed by the work again.
-    `prepare` finishes the project: mapping rows, webhooks that wait. `work` names the function that works, as
-    ``module:name``; it takes an `App` and has to come to the same end when it is begun again. `local` is the text of a
-    local plugin file, `paths` are folders with plugins, and `environment` is added to that of the killed processes.
-    """
-
-    systems: Sequence[System]
-    flows: Sequence[FlowRow]
-    fill: Callable[[Twins], Any] = _nothing
-    acts: Sequence[Callable[[Twins], Any]] = ()
-    prepare: Callable[[App], Any] = _nothing
-    work: str = WORK
-    local: str = ""
-    paths: Sequence[Path] = ()
-    environment: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -134,35 +89,6 @@ class Swept:
             lines.append(f"Killed at step {step.number} ({step.name}):")
             lines.extend(f"  {each}" for each in step.differences)
         return "\n".join(lines)
-
-
-def twin_of(connector: Connector, **options: Any) -> Callable[..., Any]:
-    """How the sandbox of a connector is made, with those of `options` that it has; for `System.make`.
-
-    Raises `UsageError` when the connector ships none.
-    """
-    module, _, name = connector.info.sandbox.partition(":")
-    if not name:
-        raise UsageError(f"The connector {connector.name} ships no sandbox, so it cannot be tried.")
-    create = getattr(importlib.import_module(module), name)
-    known = inspect.signature(create).parameters
-    open_ended = any(each.kind is each.VAR_KEYWORD for each in known.values())
-
-    def make(**more: Any) -> Any:
-        return create(**{name: value for name, value in {**options, **more}.items() if open_ended or name in known})
-
-    return make
-
-
-def check_loopback(connector: Connector, settings: Mapping[str, str]) -> None:
-    """Raises `CrossdockError` when a connection with these settings would ask anything but this machine."""
-    endpoint = connector.info.endpoint(build(connector.info.settings, settings))
-    addresses = [endpoint.base_url, *([endpoint.token.url] if endpoint.token else []), *settings.values()]
-    for each in addresses:
-        if "://" in each and not is_loopback(urlsplit(each).hostname or ""):
-            raise CrossdockError(
-                f"The sandbox of {connector.name} would be asked at {urlsplit(each).hostname}, which is another system."
-            )
 
 
 class Sweep:
@@ -243,8 +169,7 @@ class Sweep:
     def _set_up(self, vault: Vault) -> None:
         with App(self._home, self._url, self._clock) as app:
             app.vault = vault
-            if self._registry is not None:
-                app.registry = self._registry
+            app.registry = self._registry or registry_of(self._home, self.scenario.given)
             for name, stage in self._stages.items():
                 settings = {**stage.twin.settings(stage.base_url), **stage.system.settings}
                 check_loopback(app.registry.connector(stage.system.connector), settings)
@@ -356,7 +281,8 @@ class _Worker:
             [sys.executable, "-m", "crossdock.testing.turn"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._errors, env={**kept, FIND_AFTER_VARIABLE: "0", **scenario.environment},
         )  # fmt: skip
-        self._say(Home(str(home), url, str(home / "clock"), [str(path) for path in scenario.paths]))
+        self._say(Home(str(home), url, str(home / "clock"), [str(path) for path in scenario.paths],
+                       dict(scenario.given)))  # fmt: skip
 
     def __enter__(self) -> _Worker:
         return self

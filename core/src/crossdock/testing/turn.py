@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from crossdock.engine import inbound
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
 from crossdock.http import client as client  # loaded before the fork, because it takes time
-from crossdock.registry import LOCAL_PLUGIN, Registry
+from crossdock.registry import CONNECTORS, LOCAL_PLUGIN, Found, Registry
 from crossdock.store import watched as watched  # loaded before the fork, because it takes time
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
@@ -41,12 +41,16 @@ _LEAVING = ("socket.connect", "socket.sendto", "socket.getaddrinfo")
 
 
 class Home(msgspec.Struct):
-    """Where the work is done: the project folder, its database, the clock's file, and what is on the path."""
+    """Where the work is done: the project folder, its database, the clock's file, and what is on the path.
+
+    `given` are connectors that are not installed, as name and module; with any, only those are loaded.
+    """
 
     folder: str
     database: str
     clock: str
     paths: list[str]
+    given: dict[str, str]
 
 
 class Job(msgspec.Struct):
@@ -168,12 +172,21 @@ def stay_here(but: str = "") -> None:
     sys.addaudithook(refuse)
 
 
+def registry_of(folder: Path, given: Mapping[str, str]) -> Registry:
+    """The plugins of the folder and the environment; with any connectors `given` (name to module) none but those."""
+    found = {}
+    for name, target in given.items():
+        module = importlib.import_module(target)
+        found[Found(name=name, distribution=name, version="0", group=CONNECTORS, target=target)] = module
+    return Registry(folder / LOCAL_PLUGIN, found or None)
+
+
 def main() -> None:
     """Load everything once, and fork for each job until nobody asks any more."""
     home = msgspec.json.decode(sys.stdin.buffer.readline(), type=Home)
     stay_here(urlsplit(home.database).hostname or "")
     sys.path[:0] = home.paths
-    registry = Registry(Path(home.folder) / LOCAL_PLUGIN)
+    registry = registry_of(Path(home.folder), home.given)
     for line in sys.stdin.buffer:
         job = msgspec.json.decode(line, type=Job)
         module, _, name = job.work.partition(":")
