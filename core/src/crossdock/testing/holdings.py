@@ -2,8 +2,9 @@
 
 A system is compared column by column: the values that stand at one place of its state, such as
 ``orders[].reference``, with how often each of them stands there. A lost order is a value too few, a doubled one a value
-too many. In which order a system gave out its own numbers makes no difference: of values that nobody knew before the
-work, only which ones there are and how many in all have to agree.
+too many. Which record gets which of a system's own numbers is left to chance, because several are sent at once: of
+values that nobody knew before the work, how often each of them stands there makes no difference, and of numbers not
+even which ones they are; but how many different ones there are, and how many in all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:\.\d+)?)?(?:Z|[
 _RANDOM = re.compile(r"\b(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,})\b")
 _GIVEN = re.compile(rf"\d+|{_RANDOM.pattern}")
 _DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?!\d+\.\d+$).*\d{4}")
 _SHOWN = 4
 _MANY = 1_000_000
 
@@ -31,12 +33,25 @@ Columns = Mapping[str, Counter[str]]
 
 
 @attrs.frozen
-class Picture:
-    """The ledger, line by line; each system, column by column; and the effects that only a person can settle."""
+class Line:
+    """Something that the store holds: what it is, with ``{}`` in the place of the record's `key`, and how it is."""
 
-    ledger: Mapping[str, str]
+    what: str
+    key: str
+    state: str
+
+    def name(self, known: Collection[str]) -> str:
+        """What it is, for a person; a key that nobody knew before the work is left to chance."""
+        return self.what.replace("{}", self.key if self.key in known else "<new>")
+
+
+@attrs.frozen
+class Picture:
+    """The ledger; each system, column by column; and the effects that only a person can settle: line and target."""
+
+    ledger: Sequence[Line]
     systems: Mapping[str, Columns]
-    open: Mapping[str, str]
+    open: Sequence[tuple[Line, str]]
 
 
 def columns(state: Any, ignored: Collection[str] = ()) -> dict[str, Counter[str]]:
@@ -57,34 +72,45 @@ def _leaves(value: Any, place: str, ignored: Collection[str]) -> Iterator[tuple[
         for each in value:
             yield from _leaves(each, f"{place}[]", ignored)
     else:
-        text = _RANDOM.sub("<id>", _TIME.sub("<time>", str(value)))
+        text = _masked(str(value))
         yield place, _DIGITS.sub("#", text) if " " in text else text
 
 
-def ledger(app: App) -> tuple[dict[str, str], dict[str, str]]:
-    """What the store holds, by what names it; and of the effects there those that only a person can settle."""
-    lines: dict[str, str] = {}
-    doubts: dict[str, str] = {}
+def ledger(app: App) -> tuple[list[Line], list[tuple[Line, str]]]:
+    """What the store holds; and of the effects there those that only a person can settle, with their targets."""
+    lines: list[Line] = []
+    doubts: list[tuple[Line, str]] = []
     store = app.store
     for effect in store.effects.find(limit=_MANY):
-        name = f"the effect {effect.operation} {effect.source}-{effect.key} of {effect.flow}"
-        lines[name] = effect.state if effect.done == effect.wanted or not effect.done else f"{effect.state}, outdated"
+        state = effect.state if effect.done == effect.wanted or not effect.done else f"{effect.state}, outdated"
+        line = Line(f"the effect {effect.operation} {effect.source}-{{}} of {effect.flow}", effect.key, state)
+        lines.append(line)
         if effect.state == "in_doubt" and effect.not_before.startswith("9999"):
-            doubts[name] = effect.target
-        for bound in store.records.bound(effect.source, effect.stream, [effect.key], effect.target).values():
-            lines[f"the binding of {bound.stream} {bound.source}-{bound.source_key} to {bound.connection}"] = "there"
+            doubts.append((line, effect.target))
+        bound = store.records.bound(effect.source, effect.stream, [effect.key], effect.target)
+        lines += [
+            Line(f"the binding of {each.stream} {each.source}-{{}} to {each.connection}", effect.key, "there")
+            for each in bound.values()
+        ]
     for row in store.config.streams():
-        cursor = _TIME.sub("<time>", row.cursor or "none")
-        lines[f"the bookmark of {row.connection} {row.stream}"] = cursor
+        place = f"{row.connection} {row.stream}"
+        lines.append(Line(f"the bookmark of {place}", "", _masked(row.cursor or "none")))
         for page in store.records.pages(row.connection, row.stream):
-            lines.update({f"the record {row.connection} {row.stream} {each.key}": "kept" for each in page})
-    for parked in store.records.parked():
-        lines[f"the payload {parked.connection} {parked.stream} {parked.key}"] = f"parked: {parked.message}"
-    for (connection, state), (number, _) in store.inbox.open().items():
-        lines[f"webhooks of {connection} that are {state}"] = str(number)
-    for gap in store.gaps.list():
-        lines[f"the gap {gap.kind} {gap.value} of {gap.flow}"] = "open"
+            lines += [Line(f"the record {place} {{}}", each.key, "kept") for each in page]
+    lines += [
+        Line(f"the payload {each.connection} {each.stream} {{}}", each.key, f"parked: {each.cause}")
+        for each in store.records.parked()
+    ]
+    lines += [
+        Line(f"the webhooks of {connection} that are {state}", "", str(number))
+        for (connection, state), (number, _) in store.inbox.open().items()
+    ]
+    lines += [Line(f"the gap {each.kind} of {each.flow}: {{}}", each.value, "open") for each in store.gaps.list()]
     return lines, doubts
+
+
+def _masked(text: str) -> str:
+    return _RANDOM.sub("<id>", _TIME.sub("<time>", text))
 
 
 def changing(one: Picture, two: Picture) -> set[tuple[str, str]]:
@@ -108,38 +134,60 @@ def differences(
     Where effects are left to a person, because their target cannot be asked, their lines may differ, and that target
     may hold less, but never more.
     """
-    said = list(_ledger(straight.ledger, other))
+    said = list(_ledger(straight, other, known))
+    left = {target for _, target in other.open}
     for name, columns in straight.systems.items():
-        less = name in other.open.values()
         for place in sorted({*columns, *other.systems[name]}):
             here, there = other.systems[name].get(place, Counter()), columns.get(place, Counter())
             if (name, place) in chance:
                 here, there = Counter({"values": here.total()}), Counter({"values": there.total()})
-            said.extend(f"{name}: {text}" for text in _column(place, here, there, known, less=less))
+            said.extend(f"{name}: {text}" for text in _column(place, here, there, known, less=name in left))
     return said
 
 
-def _ledger(straight: Mapping[str, str], other: Picture) -> Iterator[str]:
-    for name in sorted({*straight, *other.ledger}):
-        here, there = other.ledger.get(name, "missing"), straight.get(name, "missing")
-        if here != there and not any(_same_record(name, each) for each in other.open):
-            yield f"{name} is {here} instead of {there}"
-
-
-def _same_record(line: str, effect: str) -> bool:
-    key = effect.removeprefix("the effect ").split(" of ")[0].split(" ", 1)[1]
-    return line == effect or (line.startswith("the binding ") and f" {key} to " in line)
+def _ledger(straight: Picture, other: Picture, known: Collection[str]) -> Iterator[str]:
+    """Lines that differ, but for those of records that are left to a person."""
+    left = {(line.key, line.what.split(" of ")[0].split()[-1]) for line, _ in other.open}
+    here, there = (
+        Counter(
+            (line.name(known), line.state)
+            for line in picture.ledger
+            if not any(line.key == key and source in line.what for key, source in left)
+        )
+        for picture in (other, straight)
+    )
+    extra, lacking = here - there, there - here
+    instead = dict(extra.keys())
+    for (name, state), number in sorted(lacking.items()):
+        times = f" ({number} of them)" if number > 1 else ""
+        yield f"{name} is {instead.pop(name, 'missing')} instead of {state}{times}"
+    for name, state in sorted(instead.items()):
+        yield f"{name} is {state} and should not be"
 
 
 def _column(
     place: str, here: Counter[str], there: Counter[str], known: Collection[str], *, less: bool
 ) -> Iterator[str]:
-    extra, lacking = here - there, Counter[str]() if less else there - here
-    changed = extra.keys() | lacking.keys()
-    if here.keys() == there.keys() and extra.total() == lacking.total() and not changed & set(known):
+    if _agree(here, there, known, less=less):
         return
+    extra, lacking = here - there, Counter[str]() if less else there - here
     for counter, word in ((lacking, "lacks"), (extra, "has too much")):
         values = sorted(counter.elements())
         if values:
             more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
             yield f"{place} {word}: {', '.join(values[:_SHOWN])}{more}"
+
+
+def _agree(here: Counter[str], there: Counter[str], known: Collection[str], *, less: bool) -> bool:
+    """Whether known values stand as often, and as many new ones: words the same, numbers whichever."""
+    (told, words, numbers, total), wanted = _shape(here, known), _shape(there, known)
+    if less:
+        return told <= wanted[0] and words <= wanted[1] and numbers <= wanted[2] and total <= wanted[3]
+    return (told, words, numbers, total) == wanted
+
+
+def _shape(values: Counter[str], known: Collection[str]) -> tuple[Counter[str], set[str], int, int]:
+    new = {value for value in values if value not in known}
+    numbers = {value for value in new if _NUMBER.match(value)}
+    told = Counter({value: count for value, count in values.items() if value not in new})
+    return told, new - numbers, len(numbers), values.total()

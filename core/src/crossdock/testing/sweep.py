@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +44,7 @@ from crossdock.vault import KEY_FILE, Vault, new_key
 
 SECONDS = 60
 """How long one piece of work may take before it is said to hang."""
+_SET_UP = timedelta(minutes=5)
 
 
 @attrs.frozen
@@ -108,6 +110,7 @@ class Sweep:
         self._stages: dict[str, _Stage] = {}
         self._done_straight: tuple[list[tuple[int, int, str]], Picture] | None = None
         self._known: set[str] = set()
+        self._begin = datetime.now(UTC).replace(second=0, microsecond=0)
         self._clock: SharedClock
         self._snapshot: snapshot.Snapshot
         self._worker: _Worker
@@ -159,7 +162,9 @@ class Sweep:
             stage = _Stage(system, self._clock)
             self._stack.enter_context(serve(stage))
             self._stages[system.name] = stage
-        self._renew()
+        self._renew(self._begin)
+        for stage in self._stages.values():
+            self._known.update(*stage.columns().values())
         Store.open(self._url).close()
         self._stack.callback(snapshot.take(self._url).restore)
         self._set_up(Vault(base64.urlsafe_b64decode(key)))
@@ -182,8 +187,9 @@ class Sweep:
                 app.store.config.save_flow(flow, app.clock.now())
             self.scenario.prepare(app)
 
-    def _renew(self) -> None:
-        self._clock.reset()
+    def _renew(self, at: datetime) -> None:
+        """New systems, filled; at the same time in each turn, because some ids are made of it."""
+        self._clock.set(at)
         for stage in self._stages.values():
             stage.renew()
         self.scenario.fill(self.twins)
@@ -212,12 +218,13 @@ class Sweep:
             return Step(number, name, (str(error),))
         # Threads take turns by chance: what a process was killed at is what it said itself.
         name = reached[0][2] if reached else f"not reached this time: {name}"
-        return Step(number, name, tuple(compare(picture)), tuple(picture.open))
+        waits = tuple(line.name([line.key]) for line, _ in picture.open)
+        return Step(number, name, tuple(compare(picture)), waits)
 
     def _turn(self, plan: Sequence[int]) -> tuple[list[tuple[int, int, str]], Picture]:
         """One turn from a fresh start, phase by phase: -1 works, 0 counts, any other number kills there first."""
         self._snapshot.restore()
-        self._renew()
+        self._renew(self._begin + _SET_UP)
         names: list[tuple[int, int, str]] = []
         for phase, at in enumerate(plan):
             ended, steps = self._worker.work(at)

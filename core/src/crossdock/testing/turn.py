@@ -74,7 +74,7 @@ class Ended(msgspec.Struct):
 
 
 class SharedClock(SystemClock):
-    """The real time, but a wait is over at once: the clock of all processes that share its file is set forward."""
+    """Runs like the real time, but a wait is over at once: all processes that share its file are set forward."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -94,9 +94,9 @@ class SharedClock(SystemClock):
             (ahead,) = struct.unpack("d", self._ahead[:])
             self._ahead[:] = struct.pack("d", ahead + seconds)
 
-    def reset(self) -> None:
-        """Back to the real time."""
-        self._ahead[:] = struct.pack("d", 0.0)
+    def set(self, now: datetime) -> None:
+        """From now on it is `now`, and the clock goes on running."""
+        self._ahead[:] = struct.pack("d", (now - datetime.now(UTC)).total_seconds())
 
 
 # -- what is done in a turn ------------------------------------------------------------------------
