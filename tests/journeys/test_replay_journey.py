@@ -140,6 +140,11 @@ def test_a_bundle_has_no_secret(field):
 
 
 @pytest.mark.slow
+def test_a_bundle_is_read_by_its_owner_only(field):
+    assert (field.home / field.payload["file"]).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
 def test_a_bundle_has_no_person(field):
     for what in (field.payload, field.effect):
         everything = text(field, what).lower()

@@ -53,7 +53,7 @@ class Real:
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def print(self):
+    def untouched(self):
         """What must stay as it is: the database, and how often the systems were asked."""
         return (
             hashlib.sha256((self.home / "crossdock.db").read_bytes()).hexdigest(),
@@ -83,7 +83,7 @@ def numbers(listed, text):
 
 
 def test_a_project_is_simulated_without_touching_anything_real(real):
-    before = real.print()
+    before = real.untouched()
 
     listed = real.run("--orders", "1")
     claimed = numbers(listed, "committed as sending")[0]
@@ -92,7 +92,7 @@ def test_a_project_is_simulated_without_touching_anything_real(real):
     assert swept["ok"], swept
     assert swept["tried"] == 4
     assert {step["number"] for step in swept["steps"]} == set(range(claimed, claimed + 4))
-    assert real.print() == before
+    assert real.untouched() == before
 
 
 def test_a_rule_that_does_something_else_when_it_is_done_again_is_found(real):

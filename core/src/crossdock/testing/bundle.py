@@ -130,5 +130,6 @@ def read(path: Path) -> Bundle:
 
 
 def write(bundle: Bundle, path: Path) -> None:
-    """Write a bundle to a file."""
+    """Write a bundle to a file, which only its owner may read."""
+    path.touch(mode=0o600)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(bundle), indent=2) + b"\n")
