@@ -381,22 +381,19 @@ def _place(url: str) -> str:
 def connect(url: str) -> Database:
     """Open the database of `url` (``sqlite:///…`` or ``postgresql://…``)."""
     scheme = url.split(":", 1)[0].split("+", 1)[0]
-    wire = tripwire.arm()
+    if (wire := tripwire.arm()) is not None:
+        from crossdock.store.watched import watched
+
+        return watched(url, wire)
     if scheme == "sqlite":
         path = sqlite_path(url)
         if path != ":memory:":
             parent = Path(path).parent
             if not parent.is_dir():
                 raise StoreError(f"The folder {parent} of the database does not exist.", hint="crossdock init DIR")
-        return Sqlite(url) if wire is None else _watched().WatchedSqlite(url, wire)
+        return Sqlite(url)
     if scheme in ("postgresql", "postgres"):
-        return Postgres(url) if wire is None else _watched().WatchedPostgres(url, wire)
+        return Postgres(url)
     raise StoreError(
         f"The database URL begins with {scheme!r}.", hint="Use sqlite:///file.db or postgresql://user@host/name."
     )
-
-
-def _watched() -> Any:
-    from crossdock.store import watched
-
-    return watched

@@ -116,3 +116,8 @@ class WatchedSqlite(_Watched, Sqlite):
 
 class WatchedPostgres(_Watched, Postgres):
     """PostgreSQL with a tripwire."""
+
+
+def watched(url: str, wire: Tripwire) -> Database:
+    """The database of `url` with a tripwire."""
+    return WatchedSqlite(url, wire) if url.startswith("sqlite") else WatchedPostgres(url, wire)

@@ -94,7 +94,7 @@ def ledger(app: App) -> tuple[list[Line], list[tuple[Line, str]]]:
         ]
     for row in store.config.streams():
         place = f"{row.connection} {row.stream}"
-        lines.append(Line(f"the bookmark of {place}", "", _masked(row.cursor or "none")))
+        lines.append(Line(f"the bookmark of {place}", "", _place_of(row.cursor)))
         for page in store.records.pages(row.connection, row.stream):
             lines += [Line(f"the record {place} {{}}", each.key, "kept") for each in page]
     lines += [
@@ -107,6 +107,12 @@ def ledger(app: App) -> tuple[list[Line], list[tuple[Line, str]]]:
     ]
     lines += [Line(f"the gap {each.kind} of {each.flow}: {{}}", each.value, "open") for each in store.gaps.list()]
     return lines, doubts
+
+
+def _place_of(cursor: str | None) -> str:
+    """Where a bookmark stands. One that tells a time keeps rows of the last moments beside it, as they happened to be."""
+    masked = _masked(cursor or "nowhere")
+    return "at a time" if masked != (cursor or "nowhere") else masked
 
 
 def _masked(text: str) -> str:
