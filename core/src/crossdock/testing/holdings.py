@@ -110,7 +110,7 @@ def ledger(app: App) -> tuple[list[Line], list[tuple[Line, str]]]:
 
 
 def _place_of(cursor: str | None) -> str:
-    """Where a bookmark stands. One that tells a time keeps rows of the last moments beside it, as they happened to be."""
+    """Where a bookmark stands; one that tells a time has rows of the last moments beside it, as they happened to be."""
     masked = _masked(cursor or "nowhere")
     return "at a time" if masked != (cursor or "nowhere") else masked
 
