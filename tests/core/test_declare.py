@@ -31,8 +31,8 @@ settings.system = "erp-system"
 
 
 def parse(app: App, text: str) -> object:
-    known = {row.name: row.connector for row in app.store.config.connections()}
-    return read(text, "crossdock.toml", app.registry, known, [flow.name for flow in app.store.config.flows()])
+    known = {row.name: (row.connector, row.python) for row in app.store.config.connections()}
+    return read(text, "crossdock.toml", app.connector, known, [flow.name for flow in app.store.config.flows()])
 
 
 def difference(app: App, text: str, *, prune: bool = False) -> list[Difference]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -28,6 +29,9 @@ from crossdock.store.leases import whoami
 from crossdock.store.memory import StoredFiles, StoredMemory
 from crossdock.store.store import Store
 from crossdock.vault import SealedTokens, Vault
+
+if TYPE_CHECKING:  # most projects isolate nothing, and each start of the command would pay for it
+    from crossdock.isolation.isolated import Isolation
 
 HOME_VARIABLE = "CROSSDOCK_HOME"
 DATABASE_VARIABLE = "CROSSDOCK_DATABASE_URL"
@@ -89,10 +93,36 @@ class App:
         """The database, migrated when safe."""
         return Store.open(self.database_url)
 
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a database already; asking `store` makes one."""
+        path = self.home / DATABASE_FILE
+        return self.database_url != f"sqlite:///{path}" or path.is_file()
+
     @functools.cached_property
     def registry(self) -> Registry:
         """The installed plugins."""
         return Registry(self.home / LOCAL_PLUGIN)
+
+    @functools.cached_property
+    def isolation(self) -> Isolation:
+        """The connectors that run in interpreters of their own."""
+        from crossdock.isolation.isolated import Isolation
+
+        return Isolation(self.home, lambda: self.registry)
+
+    def connector(self, name: str, python: str = "") -> Connector:
+        """A connector for looking at: of this environment, or of the one whose interpreter is `python`.
+
+        Raises `UsageError` saying why it cannot be used.
+        """
+        if not python:
+            return self.registry.connector(name)
+        return self.isolation.connector(python, name)
+
+    def connector_of(self, row: ConnectionRow) -> Connector:
+        """The connector of a stored connection, for looking at."""
+        return self.connector(row.connector, row.python)
 
     @functools.cached_property
     def vault(self) -> Vault:
@@ -119,6 +149,8 @@ class App:
             opened.close()
         self._opened.clear()
         self._retired.clear()
+        if "isolation" in self.__dict__:
+            self.isolation.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -184,10 +216,21 @@ class App:
         self, row: ConnectionRow, limiter: Limiter, memory: Memory, files: Files, exchanges: StoredExchanges | None,
         tokens: TokenStore | None = None,
     ) -> Opened:  # fmt: skip
+        revealed = self.reveal(row)
+        with contextlib.ExitStack() as ending:
+            if row.python:
+                connector, end = self.isolation.opened(row.python, row.connector, row.name)
+                ending.callback(end)
+            else:
+                connector = self.registry.connector(row.connector)
+            return self._made(row, connector, revealed, limiter, memory, files, exchanges, tokens, ending)
+
+    def _made(
+        self, row: ConnectionRow, connector: Connector, revealed: Mapping[str, str], limiter: Limiter, memory: Memory,
+        files: Files, exchanges: StoredExchanges | None, tokens: TokenStore | None, ending: contextlib.ExitStack,
+    ) -> Opened:  # fmt: skip
         from crossdock.http.client import Http
 
-        connector = self.registry.connector(row.connector)
-        revealed = self.reveal(row)
         settings = build(connector.info.settings, revealed)
         secrets = [revealed[name] for name in secret_names(connector) if revealed.get(name)]
         secrets += [each.reveal() for each in attrs.astuple(settings, recurse=False) if isinstance(each, Secret)]
@@ -205,19 +248,23 @@ class App:
             connection=row.name, settings=settings, http=http, clock=self.clock, log=log, memory=memory,
             files=files, hooks=self.registry.hook, facts=dict(row.facts),
         )  # fmt: skip
-        return Opened(row.name, connector, session, http.close, exchanges.flush if exchanges else _nothing)
+        ending.callback(http.close)
+        close = ending.pop_all().close
+        return Opened(row.name, connector, session, close, exchanges.flush if exchanges else _nothing)
 
     def reveal(self, row: ConnectionRow) -> dict[str, str]:
         """A connection's settings with secrets in the clear; never shown, logged or stored."""
-        secrets = secret_names(self.registry.connector(row.connector))
+        secrets = secret_names(self.connector_of(row))
         return {
             name: self.vault.reveal(row.name, name, value) if name in secrets else value
             for name, value in row.settings.items()
         }
 
-    def verify_values(self, name: str, connector: str, values: Mapping[str, str]) -> Iterator[Check]:
+    def verify_values(
+        self, name: str, connector: str, values: Mapping[str, str], python: str = ""
+    ) -> Iterator[Check]:  # fmt: skip
         """Verify settings that need not be saved; raises `SettingsError` when they cannot work at all."""
-        row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft")
+        row = ConnectionRow(name=name, connector=connector, settings=dict(values), state="draft", python=python)
         # A person who verifies is not made to wait for the budgets of the connection, but what is asked now counts.
         limiter = MemoryLimiter()
         known = self.store.config.connection(name) is not None
@@ -245,7 +292,7 @@ class App:
 
         Other secrets are other links or another account; nothing was asked with them yet.
         """
-        connector = self.registry.connector(tried.connector)
+        connector = self.connector_of(tried)
         try:
             before, after = self.reveal(self.row(tried.name)), self.reveal(tried)
         except CrossdockError:
@@ -258,44 +305,46 @@ class App:
                 limiter.hold(budget, at)
 
     def save(
-        self, name: str, connector: str, values: Mapping[str, str], *, draft: bool = False,
+        self, name: str, connector: str, values: Mapping[str, str], *, draft: bool = False, python: str = "",
         on_check: Callable[[Check], None] | None = None,
     ) -> Verified:  # fmt: skip
         """Verify and save a connection; an active one is saved only when verify is green.
 
         `values` are the settings as text; secrets are sealed before they are stored. A draft is saved unverified and
-        inactive.
+        inactive. With `python` the connector runs in that interpreter, not in this one.
         """
         check_name(name, [each.name for each in self.store.config.connections()])
-        verified = Verified(()) if draft else self.try_out(name, connector, values, on_check)
+        verified = Verified(()) if draft else self.try_out(name, connector, values, on_check, python)
         if draft or verified.green:
-            self.keep(name, connector, values, verified, draft=draft)
+            self.keep(name, connector, values, verified, draft=draft, python=python)
         return verified
 
     def try_out(
-        self, name: str, connector: str, values: Mapping[str, str], on_check: Callable[[Check], None] | None = None
-    ) -> Verified:
+        self, name: str, connector: str, values: Mapping[str, str], on_check: Callable[[Check], None] | None = None,
+        python: str = "",
+    ) -> Verified:  # fmt: skip
         """Verify settings and save nothing."""
         checks: list[Check] = []
-        for check in self.verify_values(name, connector, values):
+        for check in self.verify_values(name, connector, values, python):
             checks.append(check)
             if on_check:
                 on_check(check)
         return Verified(tuple(checks))
 
     def keep(
-        self, name: str, connector: str, values: Mapping[str, str], verified: Verified, *, draft: bool = False
-    ) -> None:
+        self, name: str, connector: str, values: Mapping[str, str], verified: Verified, *, draft: bool = False,
+        python: str = "",
+    ) -> None:  # fmt: skip
         """Save a connection that `try_out` found green, or a draft."""
         check_name(name, [each.name for each in self.store.config.connections()])
         if not draft and not verified.green:
             raise SettingsError(f"The connection {name} is not green, so it is not saved.")
         now = self.clock.now()
-        secrets = secret_names(self.registry.connector(connector))
+        secrets = secret_names(self.connector(connector, python))
         sealed = {key: self.vault.seal(name, key, value) if key in secrets else value for key, value in values.items()}
         row = ConnectionRow(
             name=name, connector=connector, settings=sealed, state="draft" if draft else "active",
-            facts=verified.facts, verified_at=None if draft else stamp(now),
+            facts=verified.facts, verified_at=None if draft else stamp(now), python=python,
         )  # fmt: skip
         with self.store.transaction():
             self.store.config.save_connection(row, now)
@@ -318,7 +367,7 @@ class App:
     def verify(self, name: str, on_check: Callable[[Check], None] | None = None) -> Verified:
         """Verify a stored connection: green makes it active, red leaves it as it is."""
         row = self.row(name)
-        verified = self.try_out(name, row.connector, self.reveal(row), on_check)
+        verified = self.try_out(name, row.connector, self.reveal(row), on_check, row.python)
         now = self.clock.now()
         if verified.green:
             renewed = attrs.evolve(row, state="active", reason="", facts=verified.facts, verified_at=stamp(now))

@@ -102,7 +102,7 @@ def switch_stream(
 ) -> StreamRow:  # fmt: skip
     """Switch a stream (`None` leaves the switch as it is) and set its schedule; raises `UsageError`."""
     row = app.row(connection)
-    connector = app.registry.connector(row.connector)
+    connector = app.connector_of(row)
     offered = offered_streams(connector)
     if stream not in offered:
         known = ", ".join(offered) or "none"

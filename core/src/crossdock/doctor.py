@@ -16,7 +16,7 @@ from crossdock.registry import Registry
 from crossdock.schedule import default_every
 from crossdock.session import Check
 from crossdock.store import migrate
-from crossdock.store.config import StreamRow
+from crossdock.store.config import ConnectionRow, StreamRow
 from crossdock.store.database import unstamp
 from crossdock.store.leases import is_dead
 from crossdock.store.store import Store
@@ -141,7 +141,7 @@ def _connections(app: App, store: Store, vault: Vault | None) -> Iterator[Check]
     for row in store.config.connections():
         name = f"Connection {row.name}"
         try:
-            connector = app.registry.connector(row.connector)
+            connector = app.connector_of(row)
         except CrossdockError as error:
             yield Check(name=name, state="fail", detail=str(error), hint=error.hint)
             continue
@@ -158,7 +158,7 @@ def _connections(app: App, store: Store, vault: Vault | None) -> Iterator[Check]
             yield Check(name=name, state="fail", detail="its secrets cannot be read without the key", hint="See Key.")
             continue
         if row.state == "active":
-            yield Check(name=name, state="ok", detail=connector.info.title)
+            yield Check(name=name, state="ok", detail=connector.info.title + _isolated(app, row))
         elif row.state == "draft":
             yield Check(name=name, state="warn", detail="it is a draft and does nothing",
                         hint=f"crossdock connection verify {row.name}")  # fmt: skip
@@ -166,6 +166,15 @@ def _connections(app: App, store: Store, vault: Vault | None) -> Iterator[Check]
             reason = f": {row.reason}" if row.reason else ""
             yield Check(name=name, state="warn", detail=f"it is {row.state}{reason}",
                         hint=f"Repair it, then: crossdock connection verify {row.name}")  # fmt: skip
+
+
+def _isolated(app: App, row: ConnectionRow) -> str:
+    """Where an isolated connection's connector runs, with the versions there."""
+    if not row.python:
+        return ""
+    found = app.isolation.described(row.python, row.connector)
+    where = f"{found.python} (Python {found.version}, {found.found.distribution} {found.found.version})"
+    return f", isolated in {where}"
 
 
 def _streams(app: App, store: Store) -> Iterator[Check]:
@@ -185,17 +194,17 @@ def _streams(app: App, store: Store) -> Iterator[Check]:
             yield Check(name=name, state="warn", detail=f"it is on and was never read{said}", hint=command)
             continue
         read = f"last read at {last:%Y-%m-%d %H:%M} UTC"
-        if now > _due(app, row, connection.connector, last) + _GRACE:
+        if now > _due(app, row, connection, last) + _GRACE:
             yield Check(name=name, state="warn", detail=f"it is on and was {read}{said}",
                         hint=f"Is crossdock run running? Or: {command}")  # fmt: skip
         else:
             yield Check(name=name, state="ok", detail=read)
 
 
-def _due(app: App, row: StreamRow, connector: str, last: datetime) -> datetime:
+def _due(app: App, row: StreamRow, connection: ConnectionRow, last: datetime) -> datetime:
     if row.every is None and not row.cron:
         try:
-            info = app.registry.connector(connector).info
+            info = app.connector_of(connection).info
         except CrossdockError:
             return last
         return last + default_every(info, row.stream)

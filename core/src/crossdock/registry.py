@@ -23,7 +23,7 @@ import pluggy
 
 from crossdock.connection import SPEC_VERSION, ConnectorInfo
 from crossdock.errors import ConnectorError, CrossdockError, PluginError, UnsupportedError, UsageError
-from crossdock.hookspecs import AMBIENT_HOOKS, CONNECTOR_HOOKS, PROJECT, AmbientSpec, ConnectorSpec
+from crossdock.hookspecs import AMBIENT_HOOKS, CONNECTOR_HOOKS, PROJECT, AmbientSpec, ConnectorSpec, hookimpl
 from crossdock.records import Balance, Customer, Order, Price, Product, Shipment
 from crossdock.session import (
     Check,
@@ -115,17 +115,24 @@ class Connector:
             hint=f"This is a fault of the plugin {self.found.distribution}, not of your data; nothing was lost.",
         )
 
-    def _pages(self, hook: str, session: Session[Any], query: Query) -> Generator[Page[Any], None, None]:
-        pages = self._call(hook, session=session, query=query)
+    def ask(self, hook: str, **arguments: Any) -> Any:
+        """Call a hook by name, and get its answer as it is."""
+        return self._call(hook, **arguments)
+
+    def guarded(self, hook: str, session: Session[Any], items: Iterable[T]) -> Generator[T, None, None]:
+        """The items of an answer, which a generator makes only now; what breaks in it is the connector's fault."""
         try:
-            yield from pages
+            yield from items
         except CrossdockError:
             raise
         except (Exception, SystemExit) as error:
             raise self._broken(hook, error, session) from error
         finally:
-            if hasattr(pages, "close"):
-                pages.close()
+            if hasattr(items, "close"):
+                items.close()
+
+    def _pages(self, hook: str, session: Session[Any], query: Query) -> Generator[Page[Any], None, None]:
+        yield from self.guarded(hook, session, self._call(hook, session=session, query=query))
 
     def _outcomes(self, hook: str, session: Session[Any], answer: Any) -> list[Outcome]:
         mask = session.http.redactor.text  # a vendor's words on one item of a batch may quote the request
@@ -271,10 +278,12 @@ class Ambient:
 class Registry:
     """All plugins of this environment, or just those `given` (with their modules). Read-only once made; thread-safe."""
 
-    def __init__(self, local: Path | None = None, given: Mapping[Found, Any] | None = None) -> None:
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(ConnectorSpec)
-        self._manager.add_hookspecs(AmbientSpec)
+    def __init__(
+        self, local: Path | None = None, given: Mapping[Found, Any] | None = None, *, only: str = ""
+    ) -> None:  # fmt: skip
+        """`local` is a file with an ambient plugin; with `only` nothing but the connector of that name is loaded."""
+        self._only = only
+        self._manager = _manager()
         self._manager.hook.add_hookspecs.call_historic(kwargs={"manager": self._manager})
         self.failures: list[PluginFailure] = []
         self.ambient_plugins: list[Found] = []
@@ -312,6 +321,19 @@ class Registry:
             f"There is no connector {name!r}; installed are: {known}.", hint=f"pip install crossdock-{name}"
         )
 
+    def isolated(
+        self, found: Found, info: ConnectorInfo, hooks: Iterable[str], ask: Callable[[str, Mapping[str, Any]], Any]
+    ) -> Connector:
+        """A connector that runs elsewhere: `ask` calls a hook there, and wrappers of ambient plugins run here."""
+        manager, module = _manager(), ModuleType(f"isolated {found.name}")
+        for hook in hooks:
+            setattr(module, hook, hookimpl(_forwarded(hook, ask)))
+        for ambient, plugin in self._registered:
+            if ambient in self.ambient_plugins:
+                manager.register(plugin)
+        manager.register(module)
+        return Connector(found, info, {hook: getattr(manager.hook, hook) for hook in CONNECTOR_HOOKS}, hooks)
+
     # -- loading -----------------------------------------------------------------------------------
 
     def _load(self, local: Path | None) -> None:
@@ -321,8 +343,10 @@ class Registry:
         entries = [
             (found, entry)
             for found, entry in _entry_points()
-            if found.name not in blocked and (not only or found.name in only)
-        ]
+            if self._only in ("", found.name)
+            and not (self._only and found.group == PLUGINS)
+            and found.name not in blocked and (not only or found.name in only)
+        ]  # fmt: skip
         for found, entry in entries:
             if found.group == PLUGINS:
                 self._load_one(found, entry)
@@ -442,6 +466,25 @@ def find(name: str) -> tuple[Found, Any]:
         if found.group == CONNECTORS and found.name == name:
             return found, entry.load()
     raise UsageError(f"There is no connector {name!r} installed.", hint=f"pip install crossdock-{name}")
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(ConnectorSpec)
+    manager.add_hookspecs(AmbientSpec)
+    return manager
+
+
+def _forwarded(hook: str, ask: Callable[[str, Mapping[str, Any]], Any]) -> Callable[..., Any]:
+    """A function with the signature of `hook`; pluggy reads it from the specification, which it says it wraps."""
+    spec = getattr(ConnectorSpec, hook)
+    names = [name for name in inspect.signature(spec).parameters if name != "self"]
+
+    def forward(*values: Any) -> Any:
+        return ask(hook, dict(zip(names, values, strict=True)))
+
+    forward.__wrapped__ = spec  # type: ignore[attr-defined]
+    return forward
 
 
 class _Refused(Exception):

@@ -38,7 +38,7 @@ SEALED = "webhook"
 
 def takes_webhooks(app: App, name: str) -> Connector:
     """The connector of a connection that can be sent webhooks; raises `UsageError` when it cannot."""
-    connector = app.registry.connector(app.row(name).connector)
+    connector = app.connector_of(app.row(name))
     if not connector.can("handle_webhook"):
         raise UsageError(
             f"{name} ({connector.info.title}) takes no webhooks.",

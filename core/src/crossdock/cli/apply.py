@@ -70,8 +70,8 @@ def _read(app: App, path: Path) -> Project:
         raise UsageError(f"There is no {path}.", hint="Name the file: crossdock apply FILE") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text: {error}.") from error
-    known = {row.name: row.connector for row in app.store.config.connections()}
-    return read(text, path.name, app.registry, known, [flow.name for flow in app.store.config.flows()])
+    known = {row.name: (row.connector, row.python) for row in app.store.config.connections()}
+    return read(text, path.name, app.connector, known, [flow.name for flow in app.store.config.flows()])
 
 
 def _lines(found: list[Difference]) -> Iterator[str]:

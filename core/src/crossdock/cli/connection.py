@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 
-from crossdock.app import App, Verified, check_name
+from crossdock.app import App, Verified, check_name, secret_names
 from crossdock.cli import settings
 from crossdock.cli.context import app_from_context, confirm
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, show_check, table
@@ -19,6 +21,12 @@ from crossdock.store.config import ConnectionRow
 SET = click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE",
     help="A setting; NAME=@FILE reads a file. Secrets may be references: env:VARIABLE or file:PATH.",
+)  # fmt: skip
+
+
+PYTHON = click.option(
+    "--python", default="", metavar="PATH",
+    help="Run the connector in this interpreter, with the libraries of its virtual environment.",
 )  # fmt: skip
 
 
@@ -33,23 +41,26 @@ def connection() -> None:
         "crossdock connection add shop -c woocommerce --set url=https://shop.example \\",
         "    --set consumer_key=ck_1 --set consumer_secret=env:SHOP_SECRET",
         "crossdock connection add shop -c woocommerce --settings",
+        "crossdock connection add shop -c woocommerce --python /opt/shop/bin/python",
     )
 )
 @click.argument("name")
 @click.option("-c", "--connector", required=True, help="Which kind of system; see: crossdock connectors")
 @SET
+@PYTHON
 @click.option("--draft", is_flag=True, help="Keep it without verifying; a draft is inactive.")
 @click.option("--settings", "only_settings", is_flag=True, help="Only show which settings the connector takes.")
 @json_option
 def add(
-    name: str, connector: str, pairs: tuple[str, ...], draft: bool, only_settings: bool, as_json: bool
+    name: str, connector: str, pairs: tuple[str, ...], python: str, draft: bool, only_settings: bool, as_json: bool
 ) -> None:  # fmt: skip
     """Add a connection: asks for what is missing, verifies each step, and saves only when all are green.
 
     Without a terminal nothing is asked; every setting comes from --set.
     """
     app = app_from_context()
-    found = app.registry.connector(connector)
+    python = _seen_from_here(python)
+    found = app.connector(connector, python)
     if only_settings:
         _show_fields(found, as_json)
         return
@@ -60,39 +71,56 @@ def add(
     settings.check_given(found, values, complete=False)
     if not draft and settings.can_ask(as_json):
         settings.fill(found, values, settings.prompt)
-    _save(app, name, found, values, draft, as_json)
+    _save(app, name, found, values, python, draft, as_json)
 
 
 @connection.command(
     epilog=examples(
         "crossdock connection edit shop --set consumer_secret=@new-secret.txt",
         "crossdock connection edit shop --unset warehouse",
+        "crossdock connection edit shop --python /opt/shop/bin/python",
+        "crossdock connection edit shop --inline",
     )
 )
 @click.argument("name")
 @SET
 @click.option("--unset", multiple=True, metavar="NAME", help="Back to the default.")
+@PYTHON
+@click.option("--inline", is_flag=True, help="Run the connector in Crossdock's own process again.")
 @click.option("--draft", is_flag=True, help="Keep it without verifying; the connection becomes inactive.")
 @json_option
-def edit(name: str, pairs: tuple[str, ...], unset: tuple[str, ...], draft: bool, as_json: bool) -> None:
+def edit(
+    name: str, pairs: tuple[str, ...], unset: tuple[str, ...], python: str, inline: bool, draft: bool, as_json: bool
+) -> None:  # fmt: skip
     """Change settings of a connection: verified again, and changed only when all steps are green."""
     app = app_from_context()
     row = app.row(name)
-    found = app.registry.connector(row.connector)
+    if python and inline:
+        raise UsageError("Give an interpreter (--python) or --inline, not both.")
+    where = "" if inline else _seen_from_here(python) or row.python
+    found = app.connector(row.connector, where)
     changed = settings.parse_pairs(pairs)
     dropped = {each.replace("-", "_"): "" for each in unset}
-    if not changed and not dropped:
+    if not changed and not dropped and where == row.python:
         raise UsageError("Nothing to change was named.", hint="Use --set NAME=VALUE or --unset NAME.")
     settings.check_given(found, {**changed, **dropped}, complete=False)
-    values = {**settings.editable(app, row, {**changed, **dropped}), **changed}
-    _save(app, name, found, values, draft, as_json)
+    secrets = secret_names(found)
+    values = {**settings.editable(app, row, {**changed, **dropped}, secrets), **changed}
+    _save(app, name, found, values, where, draft, as_json)
 
 
-def _save(app: App, name: str, found: Connector, values: dict[str, str], draft: bool, as_json: bool) -> None:
+def _seen_from_here(python: str) -> str:
+    """An interpreter as it is stored: a path that a person typed is seen from the folder they are in."""
+    return os.path.abspath(Path(python).expanduser()) if python else ""
+
+
+def _save(
+    app: App, name: str, found: Connector, values: dict[str, str], python: str, draft: bool, as_json: bool
+) -> None:  # fmt: skip
     settings.check_given(found, values, complete=not draft)
     settings.need_key(app, found, values)
     before = app.store.config.connection(name)
-    verified = app.save(name, found.name, values, draft=draft, on_check=None if as_json else show_check)
+    verified = app.save(name, found.name, values, draft=draft, python=python, on_check=None if as_json else show_check)
     saved = draft or verified.green
     data = {"name": name, "connector": found.name, "saved": saved, "state": _state(app, name), **_checks(verified)}
     emit(data, as_json, lambda: _saved(name, found, values, verified, draft, before))
@@ -160,7 +188,7 @@ def list_(as_json: bool) -> None:
     rows = app.store.config.connections()
     data = [
         {"name": row.name, "connector": row.connector, "state": row.state, "reason": row.reason,
-         "verified_at": row.verified_at}
+         "verified_at": row.verified_at, "python": row.python}
         for row in rows
     ]  # fmt: skip
     now = app.clock.now()
@@ -188,13 +216,15 @@ def show(name: str, as_json: bool) -> None:
     flows = [flow.name for flow in app.store.config.flows() if name in (flow.source, flow.target)]
     data = {
         "name": row.name, "connector": row.connector, "state": row.state, "reason": row.reason,
-        "verified_at": row.verified_at, "settings": settings.shown(app, row), "facts": dict(row.facts),
+        "verified_at": row.verified_at, "python": row.python, "runs_in": where_it_runs(app, row),
+        "settings": settings.shown(app, row), "facts": dict(row.facts),
         "streams": streams, "flows": flows,
     }  # fmt: skip
 
     def lines() -> Iterator[str]:
         yield f"{row.name} ({row.connector}) is {row.state}" + (f": {row.reason}" if row.reason else "")
         yield f"Verified: {ago(row.verified_at, app.clock.now())}"
+        yield f"Runs in: {where_it_runs(app, row)}"
         yield f"Streams on: {', '.join(streams) or 'none'}"
         yield f"Flows: {', '.join(flows) or 'none'}"
         yield ""
@@ -204,6 +234,19 @@ def show(name: str, as_json: bool) -> None:
             yield table(sorted(row.facts.items()), ("VERIFY LEARNT", "VALUE"))
 
     emit(data, as_json, lines)
+
+
+def where_it_runs(app: App, row: ConnectionRow) -> str:
+    """Where the connector of a connection runs, and in which version; why it cannot, if it cannot."""
+    try:
+        found = app.connector_of(row).found
+        text = f"{found.distribution} {found.version}"
+        if not row.python:
+            return f"this process, {text}"
+        there = app.isolation.described(row.python, row.connector)
+        return f"a process of its own, {text} on Python {there.version}, {there.python}"
+    except UsageError as error:
+        return str(error)
 
 
 @connection.command(epilog=examples("crossdock connection verify shop"))
@@ -225,8 +268,8 @@ def resume(name: str, as_json: bool) -> None:
 def _verify(name: str, as_json: bool) -> None:
     app = app_from_context()
     row = app.row(name)
-    connector = app.registry.connector(row.connector)
-    settings.check_given(connector, settings.editable(app, row, {}), complete=True)
+    connector = app.connector_of(row)
+    settings.check_given(connector, settings.editable(app, row, {}, secret_names(connector)), complete=True)
     verified = app.verify(name, None if as_json else show_check)
     state = _state(app, name)
     data = {"name": name, "connector": row.connector, "state": state, **_checks(verified)}

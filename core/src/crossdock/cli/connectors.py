@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 import attrs
 import click
 
+from crossdock.app import App
 from crossdock.cli.context import app_from_context
 from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural, table
+from crossdock.errors import CrossdockError, UsageError
 from crossdock.hookspecs import CONNECTOR_HOOKS
 from crossdock.registry import Connector, Found, PluginFailure, Registry
 
@@ -31,6 +34,9 @@ class Listed:
     hooks: list[str]
     level: str
     problem: str
+    python: str = ""
+    """The interpreter that it runs in, for the connections that `connections` names; empty for this one."""
+    connections: list[str] = attrs.field(factory=list)
 
 
 def listed(registry: Registry) -> list[Listed]:
@@ -76,15 +82,33 @@ def connectors(as_json: bool) -> None:
 
     The matrix is read from the plugins' code. Ends with 1 when a plugin is broken; the others work all the same.
     """
-    registry = app_from_context().registry
-    rows = listed(registry)
+    app = app_from_context()
+    registry = app.registry
+    rows = [*listed(registry), *_isolated(app)]
     emit([attrs.asdict(row) for row in rows], as_json, lambda: _lines(rows, registry.ambient_plugins))
-    if registry.failures:
+    if any(row.problem for row in rows):
         needs_attention()
 
 
+def _isolated(app: App) -> Iterator[Listed]:
+    """Connectors that run in interpreters of their own, for the connections that name them."""
+    used: dict[tuple[str, str], list[str]] = {}
+    with contextlib.suppress(CrossdockError):  # what is installed can be told without a database
+        for row in app.store.config.connections() if app.has_store else ():
+            if row.python:
+                used.setdefault((row.python, row.connector), []).append(row.name)
+    for (python, name), connections in sorted(used.items()):
+        try:
+            made = _usable(app.connector(name, python))
+        except UsageError as error:
+            made = Listed(name=name, title="", version="", distribution="", spec=None, hooks=[], level="",
+                          problem=str(error))  # fmt: skip
+        yield attrs.evolve(made, python=python, connections=connections)
+
+
 def _lines(rows: Sequence[Listed], ambient: Sequence[Found]) -> Iterator[str]:
-    usable = [row for row in rows if not row.problem]
+    isolated = [row for row in rows if row.python and not row.problem]
+    usable = [row for row in rows if not row.problem and not row.python]
     if usable:
         yield table(
             [(row.name, row.title, row.version, row.distribution, row.spec, row.level or "-") for row in usable],
@@ -95,13 +119,20 @@ def _lines(rows: Sequence[Listed], ambient: Sequence[Found]) -> Iterator[str]:
             yield from _matrix(usable[part : part + 6])
     else:
         yield "No connector is installed. For example: pip install crossdock-woocommerce"
+    if isolated:
+        yield "Isolated, each in an interpreter of its own:"
+        for row in isolated:
+            where = f"{row.python} for {', '.join(row.connections)}"
+            yield f"  {row.name} {row.version} ({row.distribution}) in {where}"
+        yield ""
     if ambient:
         yield "Ambient plugins: " + ", ".join(f"{each.name} ({each.distribution} {each.version})" for each in ambient)
     broken = [row for row in rows if row.problem]
     if broken:
         yield f"{mark('fail')} {plural(len(broken), 'plugin')} cannot be used:"
         for row in broken:
-            yield f"  {row.name} {row.version} ({row.distribution}): {row.problem}"
+            which = f"{row.name} {row.version} ({row.distribution})" if row.distribution else row.name
+            yield f"  {which}: {row.problem}"
 
 
 def _matrix(rows: Sequence[Listed]) -> Iterator[str]:

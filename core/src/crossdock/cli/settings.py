@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +123,10 @@ def need_key(app: App, connector: Connector, values: Mapping[str, str]) -> None:
         )
 
 
-def editable(app: App, row: ConnectionRow, replaced: Mapping[str, str]) -> dict[str, str]:
+def editable(
+    app: App, row: ConnectionRow, replaced: Mapping[str, str], secrets: Collection[str]
+) -> dict[str, str]:  # fmt: skip
     """The stored settings in the clear for verifying and saving again; references stay, `replaced` are left out."""
-    secrets = secret_names(app.registry.connector(row.connector))
     return {
         name: app.vault.reveal(row.name, name, value) if name in secrets and not is_reference(value) else value
         for name, value in row.settings.items()
@@ -135,8 +136,10 @@ def editable(app: App, row: ConnectionRow, replaced: Mapping[str, str]) -> dict[
 
 def shown(app: App, row: ConnectionRow) -> dict[str, str]:
     """The settings for showing: secrets as stars, also when the connector is not installed any more."""
-    connector = app.registry.connectors.get(row.connector)
-    secrets = secret_names(connector) if connector else set(row.settings)
+    try:
+        secrets = secret_names(app.connector_of(row))
+    except UsageError:
+        secrets = set(row.settings)
     return masked(row.settings, secrets)
 
 

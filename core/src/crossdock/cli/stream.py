@@ -17,7 +17,7 @@ from crossdock.configure import Wish, ask_for, switch_stream
 from crossdock.errors import UsageError
 from crossdock.records import STREAMS
 from crossdock.schedule import zone_of
-from crossdock.store.config import StreamRow
+from crossdock.store.config import ConnectionRow, StreamRow
 from crossdock.store.database import stamp, unstamp
 
 _MARKS = {"done": "ok", "failed": "fail"}
@@ -116,7 +116,7 @@ def list_(connection: str | None, as_json: bool) -> None:
         known.get((row.name, each)) or StreamRow(connection=row.name, stream=each, enabled=False)
         for row in rows
         for each in STREAMS
-        if (row.name, each) in known or _offers(app, row.connector, each)
+        if (row.name, each) in known or _offers(app, row, each)
     ]
     now = app.clock.now()
 
@@ -212,9 +212,11 @@ def _next(row: StreamRow, now: datetime) -> str:
     return ago(due, now) if due > stamp(now) else "now"
 
 
-def _offers(app: App, connector: str, stream: str) -> bool:
-    found = app.registry.connectors.get(connector)
-    return found is not None and found.can(f"fetch_{stream}")
+def _offers(app: App, row: ConnectionRow, stream: str) -> bool:
+    try:
+        return app.connector_of(row).can(f"fetch_{stream}")
+    except UsageError:
+        return False
 
 
 def _data(row: StreamRow) -> dict[str, Any]:

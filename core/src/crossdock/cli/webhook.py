@@ -247,7 +247,7 @@ def _overview(app: App) -> Iterator[dict[str, Any]]:
     counts, last = app.store.inbox.open(), app.store.inbox.last()
     for row in app.store.config.connections():
         try:
-            connector = app.registry.connector(row.connector)
+            connector = app.connector_of(row)
         except CrossdockError:
             continue
         if not connector.can("handle_webhook"):

@@ -19,7 +19,7 @@ from crossdock.declare.difference import (
     settings_of,
     wanted_schedule,
 )
-from crossdock.declare.document import FlowSpec, Project
+from crossdock.declare.document import ConnectionSpec, FlowSpec, Project
 from crossdock.engine.decide import add_mappings, remove_mapping, switch_flow
 from crossdock.engine.route import check_flow, route_stored
 from crossdock.errors import CrossdockError, UsageError
@@ -59,8 +59,8 @@ def apply(
         _prune(app, project)
     for name in sorted(changed):
         spec = project.connections[name]
-        app.keep(name, spec.connector, _revealed(app, name, spec.connector, settings_of(app, spec)),
-                 verified.get(name, Verified(())), draft=spec.draft)  # fmt: skip
+        app.keep(name, spec.connector, _revealed(app, spec, settings_of(app, spec)),
+                 verified.get(name, Verified(())), draft=spec.draft, python=spec.python)  # fmt: skip
     _preferences(app, {each.name: project.preferences[each.name]
                        for each in found if each.what == "table" and each.action != "remove"})  # fmt: skip
     _streams(app, project, {each.name for each in found if each.what == "stream"})
@@ -88,7 +88,7 @@ def _verify(app: App, project: Project, names: set[str], on_check: Told | None) 
                 on_check(name, check)
 
         try:
-            found[name] = app.try_out(name, spec.connector, settings_of(app, spec), told)
+            found[name] = app.try_out(name, spec.connector, settings_of(app, spec), told, spec.python)
         except CrossdockError as error:
             check = Check(name="Settings", state="fail", detail=str(error), hint=error.hint)
             told(check)
@@ -96,10 +96,13 @@ def _verify(app: App, project: Project, names: set[str], on_check: Told | None) 
     return found
 
 
-def _revealed(app: App, name: str, connector: str, values: Mapping[str, str]) -> dict[str, str]:
+def _revealed(app: App, spec: ConnectionSpec, values: Mapping[str, str]) -> dict[str, str]:
     """Stored secrets in the clear, references as they are: what `App.keep` seals again."""
     sealed = {key: value for key, value in values.items() if not is_reference(value)}
-    return {**values, **app.reveal(ConnectionRow(name=name, connector=connector, settings=sealed, state="draft"))}
+    row = ConnectionRow(
+        name=spec.name, connector=spec.connector, settings=sealed, state="draft", python=spec.python
+    )  # fmt: skip
+    return {**values, **app.reveal(row)}
 
 
 def _preferences(app: App, tables: Mapping[str, Mapping[str, Any]]) -> None:

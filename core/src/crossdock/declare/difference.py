@@ -54,7 +54,7 @@ def settings_of(app: App, spec: ConnectionSpec) -> dict[str, str]:
     row = app.store.config.connection(spec.name)
     kept = {} if row is None else {
         name: value for name, value in row.settings.items()
-        if name in secret_names(app.registry.connector(spec.connector)) and name not in spec.settings
+        if name in secret_names(app.connector(spec.connector, spec.python)) and name not in spec.settings
     }  # fmt: skip
     return {name: value for name, value in {**kept, **spec.settings}.items() if value}
 
@@ -62,9 +62,12 @@ def settings_of(app: App, spec: ConnectionSpec) -> dict[str, str]:
 def _connections(app: App, project: Project) -> Iterator[Difference]:
     for spec in project.connections.values():
         row = app.store.config.connection(spec.name)
-        secrets = secret_names(app.registry.connector(spec.connector))
+        secrets = secret_names(app.connector(spec.connector, spec.python))
         before = {} if row is None else {name: value for name, value in row.settings.items() if value}
-        fields = list(_fields(masked(before, secrets), masked(settings_of(app, spec), secrets), before, spec.settings))
+        where = _fields({"python": row.python if row else ""}, {"python": spec.python}, {}, {})
+        fields = list(where) + list(
+            _fields(masked(before, secrets), masked(settings_of(app, spec), secrets), before, spec.settings)
+        )
         state = _state(row, spec)
         if row is None:
             head = [Field(name="connector", before="", after=spec.connector)]
@@ -105,9 +108,8 @@ def wanted_schedule(app: App, project: Project, spec: StreamSpec) -> Schedule:
         return spec.schedule
     if row is not None and (row.enabled or row.schedule.text):
         return row.schedule
-    named = project.connections.get(spec.connection)
-    connector = named.connector if named else app.row(spec.connection).connector
-    info = app.registry.connector(connector).info
+    named = project.connections.get(spec.connection) or app.row(spec.connection)
+    info = app.connector(named.connector, named.python).info
     return schedule_of(info, spec.stream, Wish(), None)
 
 

@@ -6,6 +6,7 @@
 
     [connections.shop]
     connector = "woocommerce"
+    python = "/opt/shop/bin/python"                    # or left out: it runs in Crossdock's own interpreter
     settings.url = "https://shop.example"
     settings.consumer_secret = "env:SHOP_SECRET"       # or left out, to keep the stored one
     streams.orders = "10m"                             # or "*/10 * * * *", or {every = "10m", enabled = false}
@@ -38,7 +39,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -50,7 +51,7 @@ from crossdock.configure import OPTIONS, Wish, offered_streams, options_for, sch
 from crossdock.engine.route import OPERATIONS
 from crossdock.errors import CrossdockError, SettingsError, UsageError
 from crossdock.preferences import PREFERENCES, problems
-from crossdock.registry import Connector, Registry
+from crossdock.registry import Connector
 from crossdock.schedule import Schedule
 from crossdock.settings import build, fields_of
 from crossdock.store.config import FlowOptions
@@ -58,18 +59,23 @@ from crossdock.store.gaps import EVERY_FLOW, KINDS
 from crossdock.vault import is_reference
 
 MODES = ("plan", "live", "paused")
+Find = Callable[[str, str], Connector]
 _SCHEDULE = ("every", "cron", "zone", "quiet", "jitter")
 _LISTS = ("statuses", "warehouses", "skus")
 
 
 @attrs.frozen(kw_only=True)
 class ConnectionSpec:
-    """A connection as the file wants it; secrets that are not named in `settings` stay as they are."""
+    """A connection as the file wants it; secrets that are not named in `settings` stay as they are.
+
+    `python`: the interpreter that its connector runs in; empty for this one.
+    """
 
     name: str
     connector: str
     settings: Mapping[str, str]
     draft: bool = False
+    python: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -106,17 +112,19 @@ class Project:
     preferences: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
 
-def read(text: str, file: str, registry: Registry, known: Mapping[str, str], known_flows: Iterable[str]) -> Project:
+def read(
+    text: str, file: str, find: Find, known: Mapping[str, tuple[str, str]], known_flows: Iterable[str]
+) -> Project:  # fmt: skip
     """The project that a file describes; raises `UsageError` naming everything that is wrong in it.
 
-    `known` are the connections that exist already, with their connectors, and `known_flows` the flows: the file may
-    refer to them without repeating them.
+    `find` answers a connector by name and interpreter. `known` are the connections that exist already, with both, and
+    `known_flows` the flows: the file may refer to them without repeating them.
     """
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is no TOML: {error}.") from error
-    reader = _Reader(file, registry, dict(known))
+    reader = _Reader(file, find, dict(known))
     project = reader.project(document, set(known_flows))
     if reader.problems:
         raise UsageError(
@@ -128,9 +136,9 @@ def read(text: str, file: str, registry: Registry, known: Mapping[str, str], kno
 class _Reader:
     """Reads one document, collecting problems."""
 
-    def __init__(self, file: str, registry: Registry, known: dict[str, str]) -> None:
+    def __init__(self, file: str, find: Find, known: dict[str, tuple[str, str]]) -> None:
         self.file = file
-        self.registry = registry
+        self.find = find
         self.known = known
         self.problems: list[str] = []
         self.streams: dict[tuple[str, str], StreamSpec] = {}
@@ -201,26 +209,29 @@ class _Reader:
 
     def _connection(self, name: str, table: dict[str, Any]) -> ConnectionSpec | None:
         where = f"connections.{_key(name)}"
-        self._only(where, table, ("connector", "draft", "settings", "streams"))
+        self._only(where, table, ("connector", "python", "draft", "settings", "streams"))
         try:
             check_name(name)
         except SettingsError as error:
             self.bad(where, "", str(error))
-        wanted = self._word(where, table, "connector", needed=name not in self.known) or self.known.get(name, "")
+        wanted = self._word(where, table, "connector", needed=name not in self.known) or self.known.get(name, ("",))[0]
+        python = self._word(where, table, "python", needed=False)
         try:
-            connector = self.registry.connector(wanted)
+            connector = self.find(wanted, python)
         except UsageError as error:
             if wanted:
-                self.bad(where, "connector", str(error))
+                self.bad(where, "python" if python else "connector", str(error))
             return None
-        if name in self.known and self.known[name] != wanted:
-            self.bad(where, "connector", f"{name} is a connection to {self.known[name]}; give the new one another name")
+        if name in self.known and self.known[name][0] != wanted:
+            self.bad(
+                where, "connector", f"{name} is a connection to {self.known[name][0]}; give the new one another name"
+            )
         draft = self._flag(where, table, "draft", False)
         settings = self._settings(f"{where}.settings", connector, table.get("settings", {}), draft, name in self.known)
-        self.known[name] = wanted
+        self.known[name] = wanted, python
         for stream, value in self._stream_items(f"{where}.streams", table.get("streams", {})):
             self._stream(f"{where}.streams", connector, name, stream, value)
-        return ConnectionSpec(name=name, connector=wanted, settings=settings, draft=draft)
+        return ConnectionSpec(name=name, connector=wanted, settings=settings, draft=draft, python=python)
 
     def _settings(
         self, where: str, connector: Connector, table: Any, draft: bool, stored: bool
@@ -275,7 +286,7 @@ class _Reader:
                 self.bad(f"streams.{_key(key)}", "", f"there is no connection {name!r}")
                 continue
             try:
-                connector = self.registry.connector(self.known[name])
+                connector = self.find(*self.known[name])
             except UsageError as error:
                 self.bad(f"streams.{_key(key)}", "", str(error))
                 continue

@@ -50,10 +50,12 @@ def export(app: App) -> str:
 def _connection(app: App, row: ConnectionRow, streams: list[StreamRow]) -> Iterator[str]:
     yield f"[connections.{_key(row.name)}]"
     yield f"connector = {_text(row.connector)}"
+    if row.python:
+        yield f"python = {_text(row.python)}"
     if row.state == "draft":
         yield "draft = true"
     try:
-        secrets = secret_names(app.registry.connector(row.connector))
+        secrets = secret_names(app.connector_of(row))
     except UsageError:
         # Its plugin is gone: nobody can say which of its settings are secrets.
         yield "# The settings are left out, because the connector is not installed here."

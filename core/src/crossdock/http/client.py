@@ -37,17 +37,17 @@ from crossdock.http.limits import PATIENCE, Limiter
 from crossdock.http.parts import Params, bearing, flatten, multipart
 from crossdock.http.redact import Redactor
 from crossdock.http.tokens import HeldToken, Tokens, TokenStore
+from crossdock.http.verbs import ATTEMPTS, Verbs
 from crossdock.http.verdict import judge
 from crossdock.trace import span
 
-_ATTEMPTS = 4
 _DRIP = 10  # an answer that trickles in may take so many read timeouts as a whole
 _TOKENS_KEPT = 4
 _TOKEN_PAUSE = timedelta(minutes=1)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
-class Http:
+class Http(Verbs):
     """The HTTP session of one opened connection; thread-safe."""
 
     def __init__(
@@ -80,48 +80,15 @@ class Http:
         self._random = random.Random(seed)  # noqa: S311  jitter, not cryptography
         self.count = 0
 
-    # -- the verbs ---------------------------------------------------------------------------------
-
-    def get(
-        self, path: str, params: Params | None = None, *, budget: str = "", headers: Mapping[str, str] | None = None,
-        timeout: float | None = None, attempts: int = _ATTEMPTS,
-    ) -> Answer:  # fmt: skip
-        """Read. Raises the `ConnectorError` that the answer deserves; never returns an error answer."""
-        return self.request("GET", path, params, budget=budget, headers=headers, timeout=timeout, attempts=attempts)
-
-    def post(
-        self, path: str, json: Any = None, *, params: Params | None = None, create: bool = False, safe: bool = False,
-        budget: str = "", headers: Mapping[str, str] | None = None, timeout: float | None = None,
-        upload: Upload | None = None,
-    ) -> Answer:  # fmt: skip
-        """Write. Say `create=True` when doing it twice would make two, `safe=True` when it would not."""
-        return self.request("POST", path, params, json=json, create=create, budget=budget, headers=headers,
-                            timeout=timeout, attempts=_ATTEMPTS if safe else 1, upload=upload)  # fmt: skip
-
-    def put(
-        self, path: str, json: Any = None, *, params: Params | None = None, budget: str = "",
-        headers: Mapping[str, str] | None = None, timeout: float | None = None,
-    ) -> Answer:  # fmt: skip
-        """Write absolute values: repeated on passing trouble, because doing it twice is doing it once."""
-        return self.request("PUT", path, params, json=json, budget=budget, headers=headers, timeout=timeout)
-
-    def delete(self, path: str, *, params: Params | None = None, budget: str = "") -> Answer:
-        """Delete; repeated on passing trouble."""
-        return self.request("DELETE", path, params, budget=budget)
+    # -- the request --------------------------------------------------------------------------------
 
     def request(
         self, method: str, path: str, params: Params | None = None, *, json: Any = None, content: bytes | None = None,
         create: bool = False, budget: str = "", headers: Mapping[str, str] | None = None,
-        timeout: float | None = None, attempts: int = _ATTEMPTS, raw: bool = False, upload: Upload | None = None,
+        timeout: float | None = None, attempts: int = ATTEMPTS, raw: bool = False, upload: Upload | None = None,
         anonymous: bool = False,
     ) -> Answer:  # fmt: skip
-        """Any request. `raw=True` returns error answers instead of raising: for diagnosis in verify, and where the
-        caller judges, because the vendor refuses inside a success; a create does not count as accepted then.
-
-        `path` is joined to the connection's base URL; an absolute URL of another host is refused, because it would
-        carry the credentials there. With `anonymous` any absolute URL will do: it is asked without credentials and
-        without the connection's own headers (a feed whose address is the secret, a file of a third party).
-        """
+        """See `Verbs.request`."""
         if upload is not None:
             content, headers = multipart(upload, headers)
         outgoing = self._outgoing(method, path, params, json, content, headers, anonymous=anonymous)
@@ -227,7 +194,7 @@ class Http:
         assert grant is not None  # noqa: S101  only called with one
         headers = {"Accept": "application/json", "User-Agent": "crossdock",
                    "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             if grant.budget:
                 self._wait_for(grant.budget.name)
             error: ConnectorError
@@ -243,7 +210,7 @@ class Http:
                 error = self._token_refused(answer, refusal)
             if not isinstance(error, TransientError) or error.wait is not None or self._clock.stopping:
                 raise error
-            if attempt == _ATTEMPTS:
+            if attempt == ATTEMPTS:
                 # Or each attempt of the request that needs the token would ask as often again.
                 error.wait = _TOKEN_PAUSE
                 raise error

@@ -15,7 +15,10 @@ from crossdock.store.database import Database, stamp
 
 @attrs.frozen(kw_only=True)
 class ConnectionRow:
-    """A stored connection; secrets in `settings` are encrypted or references."""
+    """A stored connection; secrets in `settings` are encrypted or references.
+
+    `python`: the interpreter that its connector runs in, seen from the project's folder; empty for this one.
+    """
 
     name: str
     connector: str
@@ -24,6 +27,7 @@ class ConnectionRow:
     reason: str = ""
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     verified_at: str | None = None
+    python: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -128,14 +132,15 @@ class Config:
     def connections(self) -> list[ConnectionRow]:
         """All connections by name."""
         rows = self._db.query(
-            "SELECT name, connector, settings, state, reason, facts, verified_at FROM connection ORDER BY name"
+            "SELECT name, connector, settings, state, reason, facts, verified_at, python FROM connection ORDER BY name"
         )
         return [self._connection(row) for row in rows]
 
     def connection(self, name: str) -> ConnectionRow | None:
         """One connection."""
         rows = self._db.query(
-            "SELECT name, connector, settings, state, reason, facts, verified_at FROM connection WHERE name = ?",
+            "SELECT name, connector, settings, state, reason, facts, verified_at, python FROM connection "
+            "WHERE name = ?",
             (name,),
         )
         return self._connection(rows[0]) if rows else None
@@ -144,20 +149,20 @@ class Config:
     def _connection(row: tuple[Any, ...]) -> ConnectionRow:
         return ConnectionRow(
             name=row[0], connector=row[1], settings=_SETTINGS.decode(row[2]), state=row[3], reason=row[4],
-            facts=_FACTS.decode(row[5]), verified_at=row[6],
+            facts=_FACTS.decode(row[5]), verified_at=row[6], python=row[7],
         )  # fmt: skip
 
     def save_connection(self, row: ConnectionRow, now: datetime) -> None:
         """Insert or replace a connection."""
         at = stamp(now)
         self._db.run(
-            "INSERT INTO connection (name, connector, settings, state, reason, facts, verified_at, created_at, "
-            "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "INSERT INTO connection (name, connector, settings, state, reason, facts, verified_at, python, "
+            "created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
             "connector = excluded.connector, settings = excluded.settings, state = excluded.state, "
             "reason = excluded.reason, facts = excluded.facts, verified_at = excluded.verified_at, "
-            "updated_at = excluded.updated_at",
+            "python = excluded.python, updated_at = excluded.updated_at",
             (row.name, row.connector, _json(dict(row.settings)), row.state, row.reason, _json(dict(row.facts)),
-             row.verified_at, at, at),
+             row.verified_at, row.python, at, at),
         )  # fmt: skip
 
     def set_state(self, name: str, state: str, reason: str, now: datetime, *, when: tuple[str, ...] = ()) -> bool:

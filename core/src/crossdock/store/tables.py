@@ -37,7 +37,7 @@ def _id() -> Column[int]:
 
 
 class Connection(Table, table=True):
-    """A configured account. `settings` is JSON, secrets in it encrypted or references."""
+    """A configured account. `settings` is JSON, secrets in it encrypted or references; `python` isolates it."""
 
     name: str = Field(sa_column=_text(primary=True))
     connector: str = Field(sa_column=_text())
@@ -46,6 +46,7 @@ class Connection(Table, table=True):
     reason: str = Field(default="", sa_column=_text(default=""))
     facts: str = Field(default="{}", sa_column=_text(default="{}"))
     verified_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    python: str = Field(default="", sa_column=_text(default=""))
     created_at: str = Field(sa_column=_text())
     updated_at: str = Field(sa_column=_text())
 

@@ -1,0 +1,1 @@
+"""A connector in an interpreter of its own: the same hooks over a pipe."""
