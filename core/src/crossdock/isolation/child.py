@@ -263,8 +263,7 @@ def _pipe() -> Pipe:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     os.close(nothing)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = (open(each, "w", buffering=1, errors="backslashreplace", closefd=False) for each in (1, 2))
     return Pipe(os.fdopen(source, "rb"), sink)
 
 

@@ -146,7 +146,7 @@ class Worker:
         self._log.info("%s says: %s", self._connector, self._redactor.text(line))
 
     def _refused(self, reason: str) -> UsageError:
-        missing = "No module named crossdock" in reason
+        missing = "No module named" in reason and "crossdock" in reason
         return UsageError(
             f"{self._python} cannot run the connector {self._connector}: {reason}.",
             hint=f"Install it there: {self._python} -m pip install crossdock-{self._connector}" if missing

@@ -85,7 +85,7 @@ class Child:
         self._pipe = Pipe(cast(Any, source), sink.fileno())
         self._threads = [
             threading.Thread(target=each, name=f"isolated-{connector}", daemon=True)
-            for each in (self._listen, self._overhear)
+            for each in (self._overhear, self._listen)
         ]
         for thread in self._threads:
             thread.start()
@@ -148,7 +148,7 @@ class Child:
             self._dead = True
             waiting = list(self._conversations.values())
         self._process.wait()
-        self._threads[1].join(timeout=1)
+        self._threads[0].join(timeout=1)
         self._hello.put(None)
         for conversation in waiting:
             conversation.frames.put(["dead"])
@@ -301,7 +301,7 @@ class Child:
 
     def _lost(self, conversation: Conversation) -> CrossdockError:
         if not self._reason:
-            self._threads[0].join(timeout=1)
+            self._threads[1].join(timeout=1)
         text = f"The process of the isolated connector {self._connector} is gone: {self._why()}."
         if conversation.writing and conversation.wrote:
             return OutcomeUnknownError(text, hint="The write may have been done; it is looked up before resending.")
