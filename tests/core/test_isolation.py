@@ -154,7 +154,7 @@ def test_a_bug_is_a_fault_of_the_plugin_and_does_not_blurt_out_a_secret(far):
 
 
 def test_what_does_not_travel_is_named(far):
-    with pytest.raises(PluginError, match="A probe_plugin.Settings cannot be handed"):
+    with pytest.raises(PluginError, match=r"A probe_plugin\.Settings cannot be handed"):
         do(far, "strange")
 
 
@@ -240,7 +240,8 @@ def test_many_threads_may_call_at_once(far):
 
 def test_wrappers_of_ambient_plugins_run_here(crossdock, probe_env):
     (crossdock.home / "crossdock_local.py").write_text(
-        "import os\nfrom crossdock import evolve, hookimpl\n\n@hookimpl(wrapper=True)\ndef push_order(session, order):\n"
+        "import os\nfrom crossdock import evolve, hookimpl\n\n"
+        "@hookimpl(wrapper=True)\ndef push_order(session, order):\n"
         "    receipt = yield\n    return evolve(receipt, note=str(os.getpid()))\n"
     )
     with App(crossdock.home) as app:
