@@ -36,7 +36,9 @@ def test_the_local_plugin_of_a_new_project_loads(crossdock):
 def test_connectors_are_listed_for_machines(crossdock):
     (acme,) = crossdock.json("connectors")
 
-    assert acme.keys() == {"name", "title", "version", "distribution", "spec", "hooks", "level", "problem"}
+    assert acme.keys() == {
+        "name", "title", "version", "distribution", "spec", "hooks", "level", "problem", "python", "connections",
+    }  # fmt: skip
     assert (acme["name"], acme["version"], acme["distribution"], acme["spec"]) == ("acme", "1.0", "acme", 1)
     assert set(acme["hooks"]) == {
         "connector_info", "verify", "fetch_orders", "push_order", "find_order", "fetch_balance", "push_balance",

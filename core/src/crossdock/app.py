@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,12 @@ from crossdock.http.tokens import TokenStore
 from crossdock.registry import LOCAL_PLUGIN, Connector, Registry
 from crossdock.session import Check, Files, HeldFiles, Memory, Session
 from crossdock.settings import Secret, build, fields_of
+from crossdock.settings import check_name as check_name
 from crossdock.store.config import ConnectionRow
 from crossdock.store.database import stamp, unstamp
 from crossdock.store.journal import StoredExchanges, StoredLimiter
 from crossdock.store.leases import whoami
-from crossdock.store.memory import StoredFiles, StoredMemory
+from crossdock.store.memory import ScratchMemory, StoredFiles, StoredMemory
 from crossdock.store.store import Store
 from crossdock.vault import SealedTokens, Vault
 
@@ -38,7 +39,6 @@ DATABASE_VARIABLE = "CROSSDOCK_DATABASE_URL"
 FIND_AFTER_VARIABLE = "CROSSDOCK_FIND_AFTER"
 CONFIG_FILE = "crossdock.toml"
 DATABASE_FILE = "crossdock.db"
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 def find_home() -> Path:
@@ -272,7 +272,7 @@ class App:
             self._keep_rare(row, limiter)
         stored = StoredFiles(self.store.database, name, self.clock.now)
         held = HeldFiles(self.clock.now)
-        memory = _Scratch(StoredMemory(self.store.database, name))
+        memory = ScratchMemory(StoredMemory(self.store.database, name))
         self._tried[name] = limiter, held
         opened = self._session(row, limiter, memory, stored if known else held, None)
         mask = opened.session.http.redactor.text
@@ -401,45 +401,3 @@ def _nothing() -> None:
 def secret_names(connector: Connector) -> set[str]:
     """The settings of a connector that are secrets."""
     return {field.name for field in fields_of(connector.info.settings) if field.secret}
-
-
-def check_name(name: str, others: Iterable[str] = ()) -> None:
-    """Refuse a name that would not do in keys, URLs and file names, or beside `others`.
-
-    Idempotency keys are "connection-record", so ``shop`` and ``shop-2`` could name the same one.
-    """
-    if not name or not set(name) <= _NAME or len(name) > 40:
-        raise SettingsError(f"{name!r} is no usable name: take up to 40 letters, digits, - and _.")
-    for other in others:
-        if name.startswith(f"{other}-") or other.startswith(f"{name}-"):
-            raise SettingsError(
-                f"The names {name} and {other} would make the same keys for different records.",
-                hint=f"Take another name, for example {name.replace('-', '_')}."
-                if "-" in name
-                else "Take another name.",
-            )
-
-
-class _Scratch:
-    """A memory for verifying: it knows what the connection knows, and what is added to it is forgotten."""
-
-    def __init__(self, known: Memory) -> None:
-        self._known = known
-        self._values: dict[tuple[str, str], str | None] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        wanted = list(keys)
-        return self._over(table, self._known.get_many(table, wanted), set(wanted))
-
-    def items(self, table: str) -> dict[str, str]:
-        return self._over(table, self._known.items(table), {key for name, key in self._values if name == table})
-
-    def _over(self, table: str, found: dict[str, str], keys: set[str]) -> dict[str, str]:
-        newer = {key: self._values[table, key] for key in keys if (table, key) in self._values}
-        return {key: value for key, value in sorted({**found, **newer}.items()) if value is not None}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        self._values.update({(table, key): value for key, value in values.items()})
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        self._values.update({(table, key): None for key in keys})

@@ -411,6 +411,37 @@ class AmbientSpec:
                 return "samples are not sold" if record.ref.startswith("SAMPLE") else ""
         """
 
+    @_one
+    def needs_approval(self, flow: str, record: Record) -> str:  # type: ignore[empty-body]
+        """Decide whether an order has to wait for a person: an empty text for no, else the reason.
+
+        Asked before an order is handed on that nobody has approved yet; `record` is the order as it would be sent. The
+        flow's own rules (`--approve-above`, binding orders) hold beside it.
+
+        Example::
+
+            @hookimpl
+            def needs_approval(flow: str, record: Record) -> str:
+                return "it is large" if record.total > 1000 else ""
+        """
+
+    @_one
+    def approve_effect(  # type: ignore[empty-body]
+        self, flow: str, record: Record, by: str, earlier: tuple[str, ...]
+    ) -> str:
+        """Decide whether the approval that `by` just gave is enough: an empty text for yes, else what is missing.
+
+        `earlier` are those who approved the same content before, oldest first. While something is missing the effect
+        waits on, and what was approved is remembered; when its content changes, all approvals are void. Raise
+        `UsageError` to refuse an approval altogether: then it is not remembered.
+
+        Example::
+
+            @hookimpl
+            def approve_effect(flow: str, record: Record, by: str, earlier: tuple[str, ...]) -> str:
+                return "" if len({by, *earlier}) > 1 else "a second person has to approve it"
+        """
+
     @hookspec
     def page_kept(self, connection: str, stream: str, counts: dict[str, int]) -> None:
         """A page was stored; `counts` are its buckets.

@@ -250,6 +250,10 @@ class Ambient:
         self._hook = manager.hook
         self.active = any(getattr(self._hook, name).get_hookimpls() for name in AMBIENT_HOOKS if name not in _AT_START)
 
+    def asks(self, hook: str) -> bool:
+        """Whether anybody would answer a hook."""
+        return bool(getattr(self._hook, hook).get_hookimpls())
+
     def tell(self, hook: str, **arguments: Any) -> None:
         """Inform observers."""
         if not self.active:

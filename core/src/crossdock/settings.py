@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -233,3 +233,23 @@ def _expected(kind: str) -> str:
         "yes/no": "yes or no",
         "time": "a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z",
     }.get(kind, "text")
+
+
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def check_name(name: str, others: Iterable[str] = ()) -> None:
+    """Refuse a name that would not do in keys, URLs and file names, or beside `others`.
+
+    Idempotency keys are "connection-record", so ``shop`` and ``shop-2`` could name the same one.
+    """
+    if not name or not set(name) <= _NAME or len(name) > 40:
+        raise SettingsError(f"{name!r} is no usable name: take up to 40 letters, digits, - and _.")
+    for other in others:
+        if name.startswith(f"{other}-") or other.startswith(f"{name}-"):
+            raise SettingsError(
+                f"The names {name} and {other} would make the same keys for different records.",
+                hint=f"Take another name, for example {name.replace('-', '_')}."
+                if "-" in name
+                else "Take another name.",
+            )

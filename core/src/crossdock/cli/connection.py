@@ -41,7 +41,7 @@ def connection() -> None:
         "crossdock connection add shop -c woocommerce --set url=https://shop.example \\",
         "    --set consumer_key=ck_1 --set consumer_secret=env:SHOP_SECRET",
         "crossdock connection add shop -c woocommerce --settings",
-        "crossdock connection add shop -c woocommerce --python /opt/shop/bin/python",
+        "crossdock connection add shop -c woocommerce --python envs/shop/bin/python",
     )
 )
 @click.argument("name")
@@ -78,7 +78,7 @@ def add(
     epilog=examples(
         "crossdock connection edit shop --set consumer_secret=@new-secret.txt",
         "crossdock connection edit shop --unset warehouse",
-        "crossdock connection edit shop --python /opt/shop/bin/python",
+        "crossdock connection edit shop --python envs/shop/bin/python",
         "crossdock connection edit shop --inline",
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -164,17 +165,40 @@ def _would(app: App, found: Effect) -> tuple[list[dict[str, Any]], str]:
 # -- decisions -------------------------------------------------------------------------------------
 
 
-@effects.command(epilog=examples("crossdock effects approve 17", "crossdock effects approve 17 18 19"))
+@effects.command(epilog=examples("crossdock effects approve 17", "crossdock effects approve 17 18 19 --by anna"))
 @click.argument("numbers", type=int, nargs=-1, required=True)
+@click.option("--by", default="", metavar="NAME", help="Who approves; your login name unless given.")
 @json_option
-def approve(numbers: tuple[int, ...], as_json: bool) -> None:
-    """Approve what effects would send, as it was shown; if that changes, they ask again."""
+def approve(numbers: tuple[int, ...], by: str, as_json: bool) -> None:
+    """Approve what effects would send, as it was shown; if that changes, they ask again.
+
+    A rule of the project may want a second person's approval: then the effect waits on and says so, and the exit code
+    is 1.
+    """
     app = app_from_context()
     for number in numbers:
         decide.effect(app.bench, number)
-    done = [decide.approve(app.bench, number) for number in numbers]
-    emit([data_of(each) for each in done], as_json,
-         lambda: f"{mark('ok')} {plural(len(done), 'effect')} approved. Next: crossdock push")  # fmt: skip
+    person = by.strip() or _login()
+    done = [decide.approve(app.bench, number, person) for number in numbers]
+    waiting = [each for each in done if each.state == "awaiting"]
+
+    def lines() -> Iterator[str]:
+        if len(waiting) < len(done):
+            yield f"{mark('ok')} {plural(len(done) - len(waiting), 'effect')} approved. Next: crossdock push"
+        for each in waiting:
+            yield f"{mark('warn')} Effect {each.id} waits on: {each.message}"
+
+    emit([data_of(each) for each in done], as_json, lines)
+    if waiting:
+        needs_attention()
+
+
+def _login() -> str:
+    """Who sits here; empty where the system has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 @effects.command(

@@ -6,7 +6,7 @@
 
     [connections.shop]
     connector = "woocommerce"
-    python = "/opt/shop/bin/python"                    # or left out: it runs in Crossdock's own interpreter
+    python = "envs/shop/bin/python"                    # or left out: it runs in Crossdock's own interpreter
     settings.url = "https://shop.example"
     settings.consumer_secret = "env:SHOP_SECRET"       # or left out, to keep the stored one
     streams.orders = "10m"                             # or "*/10 * * * *", or {every = "10m", enabled = false}

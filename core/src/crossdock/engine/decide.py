@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
-from crossdock.engine.approval import preview_of, told
+from crossdock.engine.approval import preview_of, told, what_is_missing
 from crossdock.engine.bench import Bench
 from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import hold_anew, rename_holds, route_stored
@@ -150,8 +150,11 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
     return effect(bench, number)
 
 
-def approve(bench: Bench, number: int) -> Effect:
-    """Approve what an effect would send, as it was shown.
+def approve(bench: Bench, number: int, by: str = "") -> Effect:
+    """Approve what an effect would send, as it was shown; `by` names who does.
+
+    It waits on, with the reason, when that is not enough to an ambient plugin (`approve_effect`): somebody else has to
+    approve it as well.
 
     Raises `UsageError` when a binding order would be another one, or cost something else, than what was shown; the
     effect shows what it would be now.
@@ -168,9 +171,16 @@ def approve(bench: Bench, number: int) -> Effect:
             hint=f"Look at it again: crossdock effects show {number}; then approve it.",
         )
     approval = preview.hash if preview else found.wanted
+    person, effects = by or "a person", bench.store.effects
+    missing = what_is_missing(bench, found, person, effects.agreed(number, approval))
     with bench.store.transaction():
-        bench.store.effects.approve(number, approval, now)
-        bench.store.journal.event("effect approved", str(number), approval, now)
+        effects.agree(number, approval, person, now)
+        if missing:
+            text = f"Approved by {', '.join(effects.agreed(number, approval))}, but {missing}."
+            effects.show_anew(number, f"{told(preview)} {text}" if preview else text, now)
+        else:
+            effects.approve(number, approval, now, person)
+        bench.store.journal.event("effect approved", str(number), f"{person}: {approval}", now)
     return effect(bench, number)
 
 

@@ -263,7 +263,8 @@ def _pipe() -> Pipe:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     os.close(nothing)
-    sys.stdout, sys.stderr = (open(each, "w", buffering=1, errors="backslashreplace", closefd=False) for each in (1, 2))
+    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115  open to the end
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     return Pipe(os.fdopen(source, "rb"), sink)
 
 

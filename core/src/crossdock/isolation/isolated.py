@@ -150,7 +150,7 @@ class Worker:
         return UsageError(
             f"{self._python} cannot run the connector {self._connector}: {reason}.",
             hint=f"Install it there: {self._python} -m pip install crossdock-{self._connector}" if missing
-            else "Name the interpreter of a virtual environment, for example /opt/acme/bin/python",
+            else "Name the interpreter of a virtual environment, for example envs/acme/bin/python",
         )  # fmt: skip
 
     def _read(self, hello: Mapping[str, Any]) -> Described:
@@ -255,6 +255,6 @@ def usable_python(text: str, home: Path) -> Path:
         raise UsageError(
             f"{path} is no interpreter that can be run.",
             hint="Make an environment, install the connector there, and name its python: "
-            "python3 -m venv /opt/acme && /opt/acme/bin/pip install crossdock-acme",
+            "python3 -m venv envs/acme && envs/acme/bin/pip install crossdock-acme",
         )
     return path

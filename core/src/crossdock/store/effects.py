@@ -312,7 +312,21 @@ class Effects(Ledger):
             moved += touched
         return moved
 
-    def approve(self, effect: int, approval: str, now: datetime) -> int:
+    def agree(self, effect: int, approval: str, person: str, now: datetime) -> None:
+        """Remember who approved what was shown."""
+        self._db.upsert(
+            "agreement", ("effect", "approval", "person", "at"), ("effect", "approval", "person"),
+            [(effect, approval, person, stamp(now))],
+        )  # fmt: skip
+
+    def agreed(self, effect: int, approval: str) -> tuple[str, ...]:
+        """Who approved what was shown, oldest first."""
+        rows = self._db.query(
+            "SELECT person FROM agreement WHERE effect = ? AND approval = ? ORDER BY at, person", (effect, approval)
+        )
+        return tuple(row[0] for row in rows)
+
+    def approve(self, effect: int, approval: str, now: datetime, by: str = "a person") -> int:
         """Approve what would be sent; `approval` is the hash that was shown."""
         held = self._db.run(
             "UPDATE effect SET state = 'ready', approval = ?, not_before = '', updated_at = ? "
@@ -320,7 +334,7 @@ class Effects(Ledger):
             (approval, stamp(now), effect),
         )
         if held:
-            self.note(effect, 0, "approved", f"By a person: {approval}", now)
+            self.note(effect, 0, "approved", f"By {by}: {approval}", now)
         return held
 
     def approve_by_rule(self, effect: Effect, approval: str, message: str, run: int, now: datetime) -> bool:
@@ -361,5 +375,6 @@ class Effects(Ledger):
 
     def forget_flow(self, flow: str) -> None:
         """Delete a flow's ledger; only for flows that are removed."""
-        self._db.run("DELETE FROM attempt WHERE effect IN (SELECT id FROM effect WHERE flow = ?)", (flow,))
+        for table in ("attempt", "agreement"):
+            self._db.run(f"DELETE FROM {table} WHERE effect IN (SELECT id FROM effect WHERE flow = ?)", (flow,))
         self._db.run("DELETE FROM effect WHERE flow = ?", (flow,))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from crossdock.session import StoredFile
+from crossdock.session import Memory, StoredFile
 from crossdock.store.database import Database, stamp
 
 
@@ -90,3 +90,32 @@ class StoredFiles:
         """When the file was kept, without reading it."""
         rows = self._db.query("SELECT kept_at FROM file WHERE connection = ? AND name = ?", (self._connection, name))
         return datetime.fromisoformat(rows[0][0]) if rows else None
+
+
+class ScratchMemory:
+    """A memory for verifying: it knows what the connection knows, and what is added to it is forgotten."""
+
+    def __init__(self, known: Memory) -> None:
+        self._known = known
+        self._values: dict[tuple[str, str], str | None] = {}
+
+    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
+        """The values that are known of `keys`."""
+        wanted = list(keys)
+        return self._over(table, self._known.get_many(table, wanted), set(wanted))
+
+    def items(self, table: str) -> dict[str, str]:
+        """Everything that is known in `table`."""
+        return self._over(table, self._known.items(table), {key for name, key in self._values if name == table})
+
+    def _over(self, table: str, found: dict[str, str], keys: set[str]) -> dict[str, str]:
+        newer = {key: self._values[table, key] for key in keys if (table, key) in self._values}
+        return {key: value for key, value in sorted({**found, **newer}.items()) if value is not None}
+
+    def put_many(self, table: str, values: Mapping[str, str]) -> None:
+        """Remember, as long as this lasts."""
+        self._values.update({(table, key): value for key, value in values.items()})
+
+    def forget(self, table: str, keys: Iterable[str]) -> None:
+        """Forget, as long as this lasts."""
+        self._values.update({(table, key): None for key in keys})

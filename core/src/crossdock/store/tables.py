@@ -189,6 +189,15 @@ class Effect(Table, table=True):
     updated_at: str = Field(sa_column=_text())
 
 
+class Agreement(Table, table=True):
+    """Somebody approved what an effect would send: `approval` is the hash of what they were shown."""
+
+    effect: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    approval: str = Field(sa_column=_text(primary=True))
+    person: str = Field(sa_column=_text(primary=True))
+    at: str = Field(sa_column=_text())
+
+
 class Attempt(Table, table=True):
     """One try to deliver an effect, and how it ended."""
 

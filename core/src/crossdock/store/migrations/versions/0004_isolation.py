@@ -1,4 +1,4 @@
-"""The interpreter that an isolated connection's connector runs in."""
+"""The interpreter that an isolated connection's connector runs in, and who approved what."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the column and the table."""
     op.add_column("connection", sa.Column("python", sa.Text(), nullable=False, server_default=""))
+    op.create_table(
+        "agreement",
+        sa.Column("effect", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("approval", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("effect", "approval", "person", name=op.f("pk_agreement")),
+    )
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
+    op.drop_table("agreement")
     op.drop_column("connection", "python")
