@@ -17,7 +17,7 @@ ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c '$(ENOUGH)' 2>/dev/null && echo $$each && exit; done; echo python3)
 
-CODE := core plugins tests
+CODE := core plugins examples tests
 PACKAGES := core $(sort $(wildcard plugins/*))
 OURS := crossdock $(patsubst plugins/%,crossdock-%,$(sort $(wildcard plugins/*)))
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)

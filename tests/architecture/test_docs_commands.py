@@ -28,12 +28,13 @@ from crossdock_xdconnects import sandbox as xdconnects
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
 # What else a page may show, and why it needs no test of its own.
 OTHERS = {
     "cd": "moves within a page's story",
+    "export": "sets a variable of the shell",
     "sqlite3": "a program of the reader's own",
     "pg_dump": "a program of the reader's own",
     "pg_restore": "a program of the reader's own",
