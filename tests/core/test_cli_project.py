@@ -38,6 +38,7 @@ def test_connectors_are_listed_for_machines(crossdock):
 
     assert acme.keys() == {
         "name", "title", "version", "distribution", "spec", "hooks", "level", "problem", "python", "connections",
+        "notices",
     }  # fmt: skip
     assert (acme["name"], acme["version"], acme["distribution"], acme["spec"]) == ("acme", "1.0", "acme", 1)
     assert set(acme["hooks"]) == {

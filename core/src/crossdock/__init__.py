@@ -84,6 +84,9 @@ if TYPE_CHECKING:
         UnsupportedError as UnsupportedError,
     )
     from crossdock.hookspecs import (
+        deprecated as deprecated,
+    )
+    from crossdock.hookspecs import (
         hookimpl as hookimpl,
     )
     from crossdock.hookspecs import (
@@ -234,7 +237,7 @@ _FACE = {
         "AccessError ConnectorError CrossdockError Gap OutcomeUnknownError PluginError RecordError "
         "SettingsError TransientError UnsupportedError"
     ),
-    "crossdock.hookspecs": "hookimpl hookspec",
+    "crossdock.hookspecs": "deprecated hookimpl hookspec",
     "crossdock.http.answer": "Answer Row",
     "crossdock.records": (
         "Address Balance Charge Customer Decoration Discount Incoming Order OrderLine OrderStatus Parcel "

@@ -122,14 +122,15 @@ class ConnectorInfo:
     `settings` is the attrs class of settings, `endpoint` makes the `Endpoint` from them. `create_is_idempotent`:
     sending the same key twice makes one order. `binding_orders`: orders take effect at once, so live mode is a
     deliberate switch. `find_after`: how long to wait after a lost answer before asking whether the write happened.
-    `write_batch`: how many products, prices or balances one `push_*` call takes.
+    `write_batch`: how many products, prices or balances one `push_*` call takes. `spec` is the version of the hooks
+    that the connector was built for; who does not say is taken for version 1, whatever the core has.
     """
 
     name: str  #: as in the entry point and in `connection add -c`
     title: str  #: as a person reads it
     settings: type[Any]  #: the attrs class of the settings
     endpoint: Callable[[Any], Endpoint]  #: makes the `Endpoint` from them
-    spec: int = SPEC_VERSION  #: the version of the hooks that it was written for
+    spec: int = 1  #: the version of the hooks that it was built for
     #: stream to how it can be read; only those that it fetches
     streams: Mapping[str, StreamInfo] = attrs.field(factory=dict)
     budgets: tuple[Budget, ...] = ()  #: the vendor's limits

@@ -63,6 +63,12 @@ def _plugins(app: App) -> Iterator[Check]:
             name=f"Plugin {found.name}", state="fail", detail=f"{found.distribution} {found.version}: {failure.cause}",
             hint=f"Repair or uninstall {found.distribution}, or switch it off: CROSSDOCK_DISABLED={found.name}",
         )  # fmt: skip
+    for notice in registry.notices:
+        found = notice.found
+        yield Check(
+            name=f"Plugin {found.name}", state="warn", detail=f"{found.distribution} {found.version}: {notice.text}",
+            hint=f"It works until then. Is there a newer {found.distribution}?",
+        )  # fmt: skip
     names = ", ".join(f"{each.name} {each.found.version}" for _, each in sorted(registry.connectors.items()))
     if names:
         yield Check(name="Connectors", state="ok", detail=names)

@@ -37,6 +37,19 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 _one = hookspec(firstresult=True)
 
 
+class HookDeprecation(DeprecationWarning):
+    """A plugin uses what will go; the text says since when, until when, and what takes its place."""
+
+
+def deprecated(what: str, *, since: str, until: str, instead: str) -> HookDeprecation:
+    """What `hookspec` is given for a hook that will go (`warn_on_impl`) or an argument (`warn_on_impl_args`).
+
+    `since` and `until` are versions of whoever defines the hook. Plugins that use it go on working until then; they are
+    named with this text by ``crossdock connectors`` and ``crossdock doctor``.
+    """
+    return HookDeprecation(f"{what} is deprecated since version {since} and goes with {until}; use {instead}")
+
+
 class ConnectorSpec:
     """Hooks of a connector. The engine asks exactly one connector at a time."""
 
@@ -48,7 +61,7 @@ class ConnectorSpec:
 
             @hookimpl
             def connector_info() -> ConnectorInfo:
-                return ConnectorInfo(name="acme", title="Acme", settings=Settings, endpoint=endpoint)
+                return ConnectorInfo(name="acme", title="Acme", settings=Settings, endpoint=endpoint, spec=1)
         """
 
     @_one

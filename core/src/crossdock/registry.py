@@ -21,9 +21,34 @@ from typing import Any, TypeVar
 import attrs
 import pluggy
 
-from crossdock.connection import SPEC_VERSION, ConnectorInfo
+from crossdock.admission import (
+    CONNECTORS,
+    HERE,
+    PLUGINS,
+    Found,
+    PluginFailure,
+    PluginNotice,
+    Refused,
+    info_of,
+    info_problem,
+    lacking,
+    marked,
+    needed,
+    options_of,
+    problem_of,
+    unknown_argument,
+)
+from crossdock.connection import ConnectorInfo
 from crossdock.errors import ConnectorError, CrossdockError, PluginError, UnsupportedError, UsageError
-from crossdock.hookspecs import AMBIENT_HOOKS, CONNECTOR_HOOKS, PROJECT, AmbientSpec, ConnectorSpec, hookimpl
+from crossdock.hookspecs import (
+    AMBIENT_HOOKS,
+    CONNECTOR_HOOKS,
+    PROJECT,
+    AmbientSpec,
+    ConnectorSpec,
+    HookDeprecation,
+    hookimpl,
+)
 from crossdock.records import Balance, Customer, Order, Price, Product, Shipment
 from crossdock.session import (
     Check,
@@ -41,30 +66,9 @@ from crossdock.session import (
 )
 
 T = TypeVar("T")
-CONNECTORS = "crossdock.connectors"
-PLUGINS = "crossdock.plugins"
 LOCAL_PLUGIN = "crossdock_local.py"
 _AT_START = ("add_hookspecs", "connector_loaded")
 """Hooks that are called while plugins are loaded: who has no others need not be told or asked later."""
-
-
-@attrs.frozen(kw_only=True)
-class Found:
-    """An installed plugin: entry-point name, distribution, version, and whether it is a connector."""
-
-    name: str
-    distribution: str
-    version: str
-    group: str
-    target: str
-
-
-@attrs.frozen(kw_only=True)
-class PluginFailure:
-    """A plugin that cannot be used, and why."""
-
-    found: Found
-    cause: str
 
 
 class Connector:
@@ -290,6 +294,7 @@ class Registry:
         self._manager = _manager()
         self._manager.hook.add_hookspecs.call_historic(kwargs={"manager": self._manager})
         self.failures: list[PluginFailure] = []
+        self.notices: list[PluginNotice] = []
         self.ambient_plugins: list[Found] = []
         self._modules: dict[str, tuple[Found, ModuleType]] = {}
         self._registered: list[tuple[Found, Any]] = []
@@ -393,30 +398,42 @@ class Registry:
         """Load a plugin; whatever leaves it becomes a failure with its name, and stops nothing else."""
         try:
             load()
-        except _Refused as refused:
+        except Refused as refused:
             self._fail(found, str(refused))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit at import
-            self._fail(found, f"it cannot be imported: {type(error).__name__}: {error}")
+            text = f"it cannot be imported: {type(error).__name__}: {error}"
+            self._fail(found, f"{text}.{lack}" if (lack := lacking(found, error)) else text)
 
     def _register(self, found: Found, plugin: Any) -> None:
-        problem = _problem(found, plugin)
+        problem = problem_of(found, plugin)
         if not problem and found.group == CONNECTORS:
             # Before its hooks are looked at: a plugin for another spec version may well have others.
-            problem = _info_problem(found, _info(plugin))
+            problem = info_problem(found, info_of(found, plugin))
         if problem:
-            raise _Refused(problem)
+            raise Refused(problem)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("ignore", DeprecationWarning)
+                warnings.simplefilter("always", HookDeprecation)
                 self._manager.register(plugin, name=f"{found.group}:{found.name}")
         except BaseException as error:
             self._forget(plugin)
             if isinstance(error, pluggy.PluginValidationError | ValueError):
-                raise _Refused(str(error).splitlines()[-1] if str(error) else type(error).__name__) from error
+                cause = str(error).splitlines()[-1] if str(error) else type(error).__name__
+                raise Refused(unknown_argument(found, error) or cause) from error
             raise
         self._registered.append((found, plugin))
+        for each in said:
+            if isinstance(each.message, HookDeprecation):
+                self.notices.append(PluginNotice(found=self._author(found, each.filename), text=f"{each.message}."))
+            else:
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+    def _author(self, found: Found, file: str) -> Found:
+        """Whose function a warning is about: a plugin that adds hooks finds those of others that were there before."""
+        return next((each for each, plugin in self._registered if getattr(plugin, "__file__", None) == file), found)
 
     def _forget(self, plugin: Any) -> None:
         if self._manager.is_registered(plugin):
@@ -428,14 +445,15 @@ class Registry:
         for found, plugin in self._registered:
             strange = [
                 name
-                for name in _marked(plugin)
+                for name in marked(plugin)
                 if name not in known
-                and not _options(plugin, name).get("optionalhook")
-                and not self._has_spec(_options(plugin, name).get("specname") or name)
+                and not options_of(plugin, name).get("optionalhook")
+                and not self._has_spec(options_of(plugin, name).get("specname") or name)
             ]
             if strange:
                 self._forget(plugin)
-                self._fail(found, f"it implements {strange[0]!r}, which is no hook of this core; is it misspelt?")
+                self._fail(found, f"it implements {strange[0]!r}, which is no hook of this core; is it misspelt? "
+                                  f"Here is {HERE}; {needed(found)}.")  # fmt: skip
             elif found.group == CONNECTORS:
                 self._modules[found.name] = (found, plugin)
             else:
@@ -450,7 +468,7 @@ class Registry:
         for name, (found, module) in list(self._modules.items()):
             others = [plugin for plugin in plugins if plugin is not module]
             callers = {hook: self._manager.subset_hook_caller(hook, others) for hook in CONNECTOR_HOOKS}
-            self._connectors[name] = Connector(found, _info(module), callers, _marked(module))
+            self._connectors[name] = Connector(found, info_of(found, module), callers, marked(module))
         for connector in self._connectors.values():
             try:
                 self._manager.hook.connector_loaded.call_historic(kwargs={"info": connector.info})
@@ -491,19 +509,6 @@ def _forwarded(hook: str, ask: Callable[[str, Mapping[str, Any]], Any]) -> Calla
     return forward
 
 
-class _Refused(Exception):
-    """A plugin that was looked at and must not be used; the text is the cause."""
-
-
-def _info(plugin: Any) -> Any:
-    try:
-        return plugin.connector_info()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _Refused(f"connector_info failed: {type(error).__name__}: {error}") from error
-
-
 def _entry_points() -> list[tuple[Found, EntryPoint]]:
     found: dict[tuple[str, str, str], tuple[Found, EntryPoint]] = {}
     for distribution in distributions():
@@ -528,50 +533,3 @@ def _safe_entries(distribution: Distribution) -> Sequence[EntryPoint]:
         return tuple(distribution.entry_points) if text and PROJECT in text else ()
     except Exception:  # noqa: BLE001  broken metadata of an unrelated package is not our business
         return ()
-
-
-def _options(plugin: Any, name: str) -> dict[str, Any]:
-    return getattr(getattr(plugin, name, None), f"{PROJECT}_impl", None) or {}
-
-
-def _marked(plugin: Any) -> list[str]:
-    return [name for name in dir(plugin) if _options(plugin, name)]
-
-
-def _problem(found: Found, plugin: Any) -> str:
-    """Why a plugin must not be registered: each is a trap of pluggy that would bite at run time."""
-    marked = _marked(plugin)
-    connector = found.group == CONNECTORS
-    if connector and "connector_info" not in marked:
-        return "it is no connector: connector_info is missing (is it marked with @hookimpl?)."
-    for name in marked:
-        function = getattr(plugin, name)
-        options = _options(plugin, name)
-        wraps = options.get("wrapper") or options.get("hookwrapper")
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            return f"{name} is asynchronous; hooks are plain functions."
-        if connector and wraps:
-            return f"{name} is a wrapper; connectors must not touch other connectors' calls."
-        if connector and options.get("specname"):
-            return f"{name} uses specname; a connector's hooks carry their own names."
-        if not connector and name in CONNECTOR_HOOKS and not wraps:
-            return f"{name} is a connector's hook; an ambient plugin may only wrap it."
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                return f"{name} has the keyword-only parameter {parameter.name!r}, which no caller can fill."
-            if parameter.default is not parameter.empty:
-                return f"{name} gives {parameter.name!r} a default; the core fills all parameters."
-    return ""
-
-
-def _info_problem(found: Found, info: Any) -> str:
-    if not isinstance(info, ConnectorInfo):
-        return f"connector_info answered {type(info).__name__} instead of a ConnectorInfo."
-    if info.spec != SPEC_VERSION:
-        return (
-            f"it was built for version {info.spec} of the hooks, this core has version {SPEC_VERSION}; "
-            f"install a {found.distribution} that fits, or another core."
-        )
-    if info.name != found.name:
-        return f"its entry point is called {found.name!r}, but its ConnectorInfo {info.name!r}."
-    return ""

@@ -12,12 +12,13 @@ from typing import Any
 import attrs
 import click
 
+from crossdock.admission import Found, PluginFailure, PluginNotice
 from crossdock.app import App
 from crossdock.cli.context import app_from_context
 from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.errors import CrossdockError, UsageError
 from crossdock.hookspecs import CONNECTOR_HOOKS
-from crossdock.registry import Connector, Found, PluginFailure, Registry
+from crossdock.registry import Connector, Registry
 
 LEVEL_FILE = "contract.json"
 
@@ -37,11 +38,16 @@ class Listed:
     python: str = ""
     """The interpreter that it runs in, for the connections that `connections` names; empty for this one."""
     connections: list[str] = attrs.field(factory=list)
+    notices: list[str] = attrs.field(factory=list)
+    """What it uses that will go."""
 
 
 def listed(registry: Registry) -> list[Listed]:
     """All connectors by name, then everything that is broken."""
-    usable = [_usable(each) for _, each in sorted(registry.connectors.items())]
+    usable = [
+        attrs.evolve(_usable(each), notices=[said.text for said in registry.notices if said.found == each.found])
+        for _, each in sorted(registry.connectors.items())
+    ]
     return [*usable, *(_broken(failure) for failure in registry.failures)]
 
 
@@ -85,7 +91,7 @@ def connectors(as_json: bool) -> None:
     app = app_from_context()
     registry = app.registry
     rows = [*listed(registry), *_isolated(app)]
-    emit([attrs.asdict(row) for row in rows], as_json, lambda: _lines(rows, registry.ambient_plugins))
+    emit([attrs.asdict(row) for row in rows], as_json, lambda: _lines(rows, registry.ambient_plugins, registry.notices))
     if any(row.problem for row in rows):
         needs_attention()
 
@@ -106,7 +112,9 @@ def _isolated(app: App) -> Iterator[Listed]:
         yield attrs.evolve(made, python=python, connections=connections)
 
 
-def _lines(rows: Sequence[Listed], ambient: Sequence[Found]) -> Iterator[str]:
+def _lines(
+    rows: Sequence[Listed], ambient: Sequence[Found], notices: Sequence[PluginNotice]
+) -> Iterator[str]:  # fmt: skip
     isolated = [row for row in rows if row.python and not row.problem]
     usable = [row for row in rows if not row.problem and not row.python]
     if usable:
@@ -127,6 +135,9 @@ def _lines(rows: Sequence[Listed], ambient: Sequence[Found]) -> Iterator[str]:
         yield ""
     if ambient:
         yield "Ambient plugins: " + ", ".join(f"{each.name} ({each.distribution} {each.version})" for each in ambient)
+    for notice in notices:
+        found = notice.found
+        yield f"{mark('warn')} {found.name} {found.version} ({found.distribution}) works, but {notice.text}"
     broken = [row for row in rows if row.problem]
     if broken:
         yield f"{mark('fail')} {plural(len(broken), 'plugin')} cannot be used:"

@@ -14,12 +14,13 @@ from typing import Any
 import attrs
 
 from crossdock import __version__
+from crossdock.admission import Found
 from crossdock.connection import SPEC_VERSION, ConnectorInfo, Endpoint, Outgoing
 from crossdock.errors import TransientError, UsageError
 from crossdock.http.redact import Redactor
 from crossdock.isolation.process import Child, Gone
 from crossdock.isolation.wire import PROTOCOL, unpack
-from crossdock.registry import Connector, Found, Registry
+from crossdock.registry import Connector, Registry
 from crossdock.session import Session
 from crossdock.settings import Secret, setting
 
