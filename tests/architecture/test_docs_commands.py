@@ -34,6 +34,8 @@ PAGES = sorted(
 # What else a page may show, and why it needs no test of its own.
 OTHERS = {
     "cd": "moves within a page's story",
+    "python3": "makes an environment of the reader's own",
+    "envs/shop/bin/pip": "installs into an environment of the reader's own",
     "export": "sets a variable of the shell",
     "sqlite3": "a program of the reader's own",
     "pg_dump": "a program of the reader's own",
