@@ -38,8 +38,8 @@ What a connector raises tells the engine what to do next ([errors](author/errors
 | anything else | a fault of the plugin, reported under its name |
 
 An *ambient plugin* (entry-point group `crossdock.plugins`, or the file `crossdock_local.py` beside the configuration)
-watches, changes or forbids; see the second half of this page, and [ambient.md](ambient.md). What happens when hooks change is
-in [versions.md](versions.md).
+watches, changes or forbids; see the second half of this page, and [ambient.md](ambient.md). What happens when hooks
+change is in [versions.md](versions.md).
 """
 
 

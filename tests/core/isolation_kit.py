@@ -126,6 +126,24 @@ def hang(session, order, key):
     time.sleep(600)
 
 
+def leave_somebody_behind(session, order, key):
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+    os._exit(5)
+
+
+def tell_and_exit(session, order, key):
+    os.write(2, ("the token is " + session.settings.token.reveal() + "\\n").encode())
+    os._exit(3)
+
+
+def big(session, order, key):
+    text = "x" * 1_000_000
+    session.memory.put_many("big", {"text": text})
+    return Receipt(external_id=str(session.memory.get_many("big", ["text"])["text"] == text), note=text)
+
+
 def wait_for_stop(session, order, key):
     session.memory.put_many("probe", {"waiting": "yes"})
     while not session.clock.stopping:

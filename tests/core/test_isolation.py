@@ -5,26 +5,30 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import attrs
 import pytest
 from isolation_kit import COLOURED, COLOURLIB, PROBE, add_connector, children, environment, eventually, packages
 from plugin_kit import ACME, TOKEN
 
-from crossdock.app import App
+from crossdock.app import App, Verified
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
 from crossdock.engine.route import route_stored
 from crossdock.errors import Gap, OutcomeUnknownError, PluginError, RecordError, TransientError, UsageError
 from crossdock.isolation import isolated
 from crossdock.records import Order
-from crossdock.session import Receipt, Since
+from crossdock.session import Check, Receipt, Since
 from crossdock.store.config import FlowRow
 
 pytestmark = pytest.mark.slow
@@ -52,8 +56,10 @@ def connect(app, crossdock, probe_env):
     """Adds connections to the probe's system."""
 
     def add(name="far", **more):
+        # Kept as if it had just been verified: that would start one process more for each test.
         values = {"url": crossdock.urls["shop"], "token": TOKEN, **more}
-        assert app.save(name, "probe", values, python=probe_env).green
+        verified = Verified((Check(name="Token", state="ok", facts={"warehouses": ["MAIN"]}),))
+        app.keep(name, "probe", values, verified, python=probe_env)
         return app.open(name)
 
     return add
@@ -231,6 +237,12 @@ def test_threads_of_a_connector_may_use_its_session(far):
     assert do(far, "threads").external_id == "1600"
 
 
+def test_values_larger_than_the_pipe_go_both_ways(far):
+    receipt = do(far, "big", references={"long": "y" * 1_000_000})
+
+    assert (receipt.external_id, len(receipt.note)) == ("True", 1_000_000)
+
+
 def test_many_threads_may_call_at_once(far):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: do(far, "threads").external_id, range(16)))
@@ -284,6 +296,20 @@ def test_one_that_dies_after_it_began_to_write_leaves_the_outcome_open(far, cros
     assert [each.external_id for each in far.connector.find_order(far.session, "shop-1")] == ["1"]
 
 
+def test_one_that_leaves_somebody_behind_who_holds_the_pipe_is_gone_all_the_same(far):
+    with pytest.raises(TransientError, match="it ended with code 5"):
+        do(far, "leave_somebody_behind")
+
+    assert do(far, "hurry").external_id == "200"
+
+
+def test_its_last_words_are_told_without_secrets(far):
+    with pytest.raises(TransientError, match=r"it ended with code 3: the token is \*\*\*\.") as raised:
+        do(far, "tell_and_exit")
+
+    assert TOKEN not in str(raised.value)
+
+
 def test_one_that_writes_nonsense_is_a_fault_of_the_plugin(far):
     with pytest.raises(PluginError, match="is gone: what it wrote is no message"):
         do(far, "rubbish")
@@ -324,6 +350,23 @@ def test_it_ends_with_the_process_that_started_it(connect, app):
     app.close()
 
     assert not children()
+
+
+def test_it_ends_when_the_process_that_started_it_is_killed(crossdock, connect, app, tmp_path):
+    connect()
+    app.close()
+    code = (
+        "import sys\nfrom crossdock.app import App\napp = App()\n"
+        "worker = app.open('far').connector.info.endpoint.__self__\nprint(worker.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:  # fmt: skip
+        pid = int(parent.stdout.readline())
+        os.kill(pid, 0)
+        parent.kill()
+
+    eventually(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text())
 
 
 @pytest.mark.parametrize("how", ["killed", "answer lost"])
@@ -431,3 +474,93 @@ def test_an_environment_that_vanishes_is_passing_trouble(far, monkeypatch):
 
 def test_a_receipt_is_what_the_connector_answered(far):
     assert attrs.asdict(do(far, "create")) == attrs.asdict(Receipt(external_id="1"))
+
+
+# -- the commands --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def added(crossdock, probe_env):
+    """The isolated connection ``shop``, by command; ``acme`` is installed here as well."""
+    crossdock.run("connection", "add", "shop", "-c", "acme", "--python", probe_env,
+                  "--set", f"url={crossdock.urls['shop']}", "--set", f"token={TOKEN}")  # fmt: skip
+    return crossdock
+
+
+def test_commands_tell_where_a_connector_runs_and_in_which_version(added, probe_env):
+    assert (
+        f"Runs in: a process of its own, acme 9.9 on Python {platform.python_version()}, {probe_env}"
+        in added.run("connection", "show", "shop").stdout
+    )
+    assert f"acme 9.9 (acme) in {probe_env} for shop" in added.run("connectors").stdout
+    assert f"isolated in {probe_env} (Python" in added.run("doctor", code=None).stdout
+    rows = added.json("connectors")
+    assert [(row["version"], row["python"], row["connections"]) for row in rows] == [
+        ("1.0", "", []), ("9.9", probe_env, ["shop"]),
+    ]  # fmt: skip
+
+
+def test_a_connection_goes_inline_and_back(added, probe_env):
+    added.run("connection", "edit", "shop", "--inline")
+    assert "Runs in: this process, acme 1.0" in added.run("connection", "show", "shop").stdout
+
+    added.run("connection", "edit", "shop", "--python", probe_env)
+    assert added.json("connection", "list")[0]["python"] == probe_env
+    assert added.json("connection", "show", "shop")["settings"]["token"] == "***"
+
+
+def test_changing_settings_leaves_it_where_it_is(added, probe_env):
+    added.run("connection", "edit", "shop", "--set", "warehouse=MAIN")
+
+    assert added.json("connection", "show", "shop")["python"] == probe_env
+
+
+def test_its_own_check_of_a_setting_is_asked(crossdock, probe_env):
+    said = crossdock.run("connection", "add", "far", "-c", "probe", "--python", probe_env, "--set", "url=http://x",
+                         "--set", "token=other", code=2).output  # fmt: skip
+
+    assert "It begins with acme-." in said
+
+
+def test_what_is_exported_is_what_is_in_force(added, probe_env, tmp_path):
+    text = added.run("export").stdout
+    file = added.home / "crossdock.toml"
+    file.write_text(text)
+
+    assert f'python = "{probe_env}"' in text
+    assert "Nothing to change" in added.run("apply").stdout
+    file.write_text(text.replace(f'python = "{probe_env}"\n', ""))
+    changed = added.json("apply", "--yes")["differences"]
+    assert [(each["name"], [field["name"] for field in each["fields"]]) for each in changed] == [("shop", ["python"])]
+    assert added.json("connection", "show", "shop")["python"] == ""
+
+
+def test_an_interpreter_in_a_file_is_seen_from_the_projects_folder(added, probe_env):
+    (added.home / "env").symlink_to(Path(probe_env).parents[1])
+    file = added.home / "crossdock.toml"
+    file.write_text(added.run("export").stdout.replace(probe_env, "env/bin/python"))
+    added.run("apply", "--yes")
+
+    assert "acme 9.9 on Python" in added.run("connection", "show", "shop").stdout
+
+
+def test_an_environment_that_is_gone_is_told_and_mended_by_editing(added, probe_env, tmp_path):
+    with App(added.home) as app:
+        row = app.row("shop")
+        app.store.config.save_connection(attrs.evolve(row, python=str(tmp_path / "gone")), app.clock.now())
+
+    shown = added.json("connection", "show", "shop")
+    assert "is no interpreter that can be run" in shown["runs_in"]
+    assert set(shown["settings"].values()) == {"***"}
+    assert "is no interpreter that can be run" in added.run("connectors", code=1).stdout
+    assert "Connection shop" in added.run("doctor", code=1).stdout
+    assert "is no interpreter that can be run" in added.run("sync", "shop", "orders", code=None).output
+
+    added.run("connection", "edit", "shop", "--python", probe_env)
+    assert "acme 9.9 on Python" in added.json("connection", "show", "shop")["runs_in"]
+
+
+def test_inline_and_an_interpreter_are_not_both_taken(added, probe_env):
+    said = added.run("connection", "edit", "shop", "--inline", "--python", probe_env, code=2).output
+
+    assert "not both" in said

@@ -56,7 +56,6 @@ class Worker:
         self._log = logging.LoggerAdapter(logging.getLogger("crossdock"), {"connection": label or connector})
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._retired: list[Child] = []
         self._settings: dict[str, Any] | None = None
         self._redactor = Redactor(())
 
@@ -115,9 +114,8 @@ class Worker:
     def close(self) -> None:
         """End its process."""
         with self._lock:
-            children = [*self._retired, *([self._child] if self._child else [])]
-            self._child, self._retired = None, []
-        for child in children:
+            child, self._child = self._child, None
+        if child is not None:
             child.close()
 
     def _sign(self, request: Outgoing) -> Outgoing:
@@ -126,8 +124,8 @@ class Worker:
 
     def _started(self) -> tuple[Child, Described]:
         if self._child is not None:
-            self._retired.append(self._child)
-            self._child = None
+            child, self._child = self._child, None
+            child.close()
         try:
             child = Child(self._python, self._connector, patience=self._patience, said=self._said)
         except Gone as gone:
@@ -136,15 +134,17 @@ class Worker:
             described = self._read(child.hello())
         except Gone as gone:
             child.close()
-            raise self._refused(self._redactor.text(str(gone))) from gone
+            raise self._refused(str(gone)) from gone
         except BaseException:
             child.close()
             raise
         self._child = child
         return child, described
 
-    def _said(self, line: str) -> None:
-        self._log.info("%s says: %s", self._connector, self._redactor.text(line))
+    def _said(self, line: str) -> str:
+        masked = self._redactor.text(line)
+        self._log.info("%s says: %s", self._connector, masked)
+        return masked
 
     def _refused(self, reason: str) -> UsageError:
         missing = "No module named" in reason and "crossdock" in reason

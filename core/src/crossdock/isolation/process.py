@@ -12,8 +12,10 @@ import contextvars
 import itertools
 import os
 import queue
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,7 +59,8 @@ class Conversation:
 class Child:
     """Another interpreter that runs one connector; it ends with `close`, or by itself when Crossdock does."""
 
-    def __init__(self, python: Path, connector: str, *, patience: float, said: Callable[[str], None]) -> None:
+    def __init__(self, python: Path, connector: str, *, patience: float, said: Callable[[str], str]) -> None:
+        """`said` takes each line that is printed over there, and answers it as it may be shown."""
         self._connector = connector
         self._patience = patience
         self._said = said
@@ -82,7 +85,8 @@ class Child:
         source, sink = self._process.stdout, self._process.stdin
         assert source is not None  # noqa: S101  asked for
         assert sink is not None  # noqa: S101
-        self._pipe = Pipe(cast(Any, source), sink.fileno())
+        self._pipe = Pipe(cast(Any, source), os.dup(sink.fileno()), patience)
+        sink.close()
         self._threads = [
             threading.Thread(target=each, name=f"isolated-{connector}", daemon=True)
             for each in (self._overhear, self._listen)
@@ -114,26 +118,40 @@ class Child:
     def kill(self, reason: str) -> None:
         """End it now; its calls end with `reason`."""
         self._reason = self._reason or reason
-        self._process.kill()
+        self._end()
 
     def close(self) -> None:
         """Let it end, and wait until it has."""
-        assert self._process.stdin is not None  # noqa: S101
         self._reason = self._reason or "it was closed"
-        # Its input ends, so it ends whatever it is doing.
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
+        # Its input ends, so it ends whatever it is doing; unless somebody still writes to one that does not read.
+        closing = threading.Thread(target=self._pipe.close, daemon=True)
+        closing.start()
+        deadline = monotonic() + STOP_PATIENCE
+        while not self._exited() and monotonic() < deadline:
+            time.sleep(0.005)
+        self._end()
+        self._process.wait()
+        closing.join()
         self._loose.shutdown(wait=False)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
+        for thread, stream in zip(self._threads, (self._process.stderr, self._process.stdout), strict=True):
+            thread.join(timeout=STOP_PATIENCE)
+            if stream is not None and not thread.is_alive():
                 stream.close()
+
+    def _end(self) -> None:
+        """Kill it, with whatever it started itself: that may hold the pipe open."""
+        if self._process.returncode is None:  # else the number may be somebody else's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _exited(self) -> bool:
+        """Whether it has ended, without taking leave of it: as long as nobody has, its number stays its own."""
+        if self._process.returncode is not None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     # -- listening ---------------------------------------------------------------------------------
 
@@ -144,11 +162,14 @@ class Child:
                 self._take(frame)
         except (PipeError, ValueError, IndexError, TypeError) as error:
             self._nonsense(error)
+        self._process.wait()
+        self._threads[0].join(timeout=1)
+        self._gone()
+
+    def _gone(self) -> None:
         with self._lock:
             self._dead = True
             waiting = list(self._conversations.values())
-        self._process.wait()
-        self._threads[0].join(timeout=1)
         self._hello.put(None)
         for conversation in waiting:
             conversation.frames.put(["dead"])
@@ -178,8 +199,7 @@ class Child:
         for line in self._process.stderr:
             text = line.decode("utf-8", "replace").rstrip()
             if text:
-                self._last.append(text)
-                self._said(text)
+                self._last.append(self._said(text))
 
     # -- calling -----------------------------------------------------------------------------------
 
@@ -229,6 +249,8 @@ class Child:
 
     def _look_at_the_clock(self, conversation: Conversation) -> None:
         now = monotonic()
+        if now - conversation.heard > 1 and self._exited():
+            self._end()  # its output has no end yet: what it started holds the pipe open
         if conversation.busy:
             return
         if now - conversation.heard > self._patience:
@@ -280,17 +302,20 @@ class Child:
     def _write(self, conversation: Conversation, *frame: Any) -> None:
         try:
             self._pipe.write(*frame)
-        except (PipeError, ValueError) as error:
+        except PipeError as error:
+            deadline = monotonic() + 1  # if it is ending, its own reason is the better one
+            while not self._exited() and monotonic() < deadline:
+                time.sleep(0.005)
+            if not self._exited():
+                self.kill(str(error))
             raise self._lost(conversation) from error
 
     def _forget(self, conversation: Conversation, *, cancel: bool = False) -> None:
         with self._lock:
             known = self._conversations.pop(conversation.number, None)
         if known is not None and cancel and not self._dead:
-            try:
+            with contextlib.suppress(PipeError):
                 self._pipe.write("cancel", conversation.number)
-            except (PipeError, ValueError):
-                return
 
     def _why(self) -> str:
         if self._reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import select
 import threading
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -52,12 +53,27 @@ class PipeError(Exception):
 
 
 class Pipe:
-    """Frames over two file descriptors. One thread reads; any thread may write."""
+    """Frames over two file descriptors. One thread reads; any thread may write.
 
-    def __init__(self, source: BinaryIO, sink: int) -> None:
+    With `patience`, a writer gives up when the other side takes nothing for so many seconds.
+    """
+
+    def __init__(self, source: BinaryIO, sink: int, patience: float | None = None) -> None:
         self._source = source
         self._sink = sink
+        self._patience = patience
         self._lock = threading.Lock()
+        self._closed = False
+        if patience is not None:
+            os.set_blocking(sink, False)
+
+    def close(self) -> None:
+        """Let the other side see the end; who writes later is refused."""
+        with self._lock:
+            # Inside the lock, and once: the number of a closed descriptor may soon be that of somebody's file.
+            if not self._closed:
+                self._closed = True
+                os.close(self._sink)
 
     def read(self) -> list[Any] | None:
         """The next frame; `None` when the other side has ended. Raises `PipeError` for what is no frame."""
@@ -88,11 +104,21 @@ class Pipe:
             raise PluginError(f"An answer of {len(body)} bytes is too long for an isolated connector.")
         left = memoryview(len(body).to_bytes(4, "big") + body)
         with self._lock:
+            if self._closed:
+                raise PipeError("it was closed")
             try:
                 while left:
-                    left = left[os.write(self._sink, left) :]
+                    left = left[self._written(left) :]
             except OSError as error:
                 raise PipeError(str(error)) from error
+
+    def _written(self, left: memoryview) -> int:
+        try:
+            return os.write(self._sink, left)
+        except BlockingIOError:
+            if not select.select([], [self._sink], [], self._patience)[1]:
+                raise PipeError("it takes nothing any more") from None
+            return 0
 
 
 # -- values ----------------------------------------------------------------------------------------

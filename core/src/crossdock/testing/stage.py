@@ -13,13 +13,14 @@ from typing import Any
 
 import attrs
 
+from crossdock.admission import CONNECTORS, Found
 from crossdock.clock import SystemClock, monotonic
 from crossdock.connection import Budget, ConnectorInfo
 from crossdock.errors import PluginError, UsageError
 from crossdock.http.client import Http
 from crossdock.http.exchange import Exchange
 from crossdock.records import STREAMS
-from crossdock.registry import CONNECTORS, Connector, Found, Registry, find
+from crossdock.registry import Connector, Registry, find
 from crossdock.sandbox import NotRehearsed, Rehearsal, Sandbox, serve
 from crossdock.session import ByKeys, HeldFiles, Page, Query, Session, Since
 from crossdock.settings import build, fields_of
