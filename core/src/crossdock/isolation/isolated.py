@@ -73,6 +73,8 @@ class Worker:
         """Take over the process of a worker that was only asked what it is."""
         with other._lock:
             child, other._child = other._child, None
+        if child is not None:
+            child.said = self._said  # this worker knows what has to be masked
         self._child = child
 
     def open(self, settings: Any) -> Endpoint:

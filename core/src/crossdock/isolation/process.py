@@ -63,7 +63,7 @@ class Child:
         """`said` takes each line that is printed over there, and answers it as it may be shown."""
         self._connector = connector
         self._patience = patience
-        self._said = said
+        self.said = said
         self._numbers = itertools.count(1)
         self._conversations: dict[int, Conversation] = {}
         self._lock = threading.Lock()
@@ -199,7 +199,7 @@ class Child:
         for line in self._process.stderr:
             text = line.decode("utf-8", "replace").rstrip()
             if text:
-                self._last.append(self._said(text))
+                self._last.append(self.said(text))
 
     # -- calling -----------------------------------------------------------------------------------
 
