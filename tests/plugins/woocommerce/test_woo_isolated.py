@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -60,12 +61,12 @@ def told(pages):
 
 
 def asked(shop):
-    """What a shop was asked, without the signatures, which are fresh each time."""
-    return [
-        (each["method"], each["path"], [pair for pair in parse_qsl(each["query"]) if not pair[0].startswith("oauth_")],
-         each["status"])
-        for each in shop.requests
-    ]  # fmt: skip
+    """What a shop was asked, without what depends on the moment: signatures, and how far back was looked."""
+
+    def lasting(query):
+        return [pair for pair in parse_qsl(query) if not pair[0].startswith("oauth_") and pair[0] != "after"]
+
+    return [(each["method"], each["path"], lasting(each["query"]), each["status"]) for each in shop.requests]
 
 
 def test_equal_records_by_equal_requests(pair):
@@ -142,7 +143,8 @@ def _kill_when(slow):
     while slow.times and time.monotonic() < deadline:
         time.sleep(0.01)
     for entry in Path("/proc").glob("[0-9]*"):
-        words = (entry / "cmdline").read_text().split("\0") if (entry / "cmdline").is_file() else []
-        parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-        if "crossdock.isolation.child" in words and int(parent) == os.getpid():
-            os.kill(int(entry.name), signal.SIGKILL)
+        with contextlib.suppress(OSError):  # it has just ended
+            words = (entry / "cmdline").read_text().split("\0")
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            if "crossdock.isolation.child" in words and int(parent) == os.getpid():
+                os.kill(int(entry.name), signal.SIGKILL)
