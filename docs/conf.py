@@ -23,7 +23,7 @@ version = release = crossdock.__version__
 
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**.md", "core/README.md", "plugins/*/README.md"]
+include_patterns = ["*.md", "docs/**.md", "core/README.md", "plugins/*/README.md", "examples/**.md"]
 exclude_patterns = [".*", "build", "tests", "benchmarks", "requirements", "plugins/*/src", "core/src", "**/.*"]
 
 # -- links: a link that leads nowhere fails the build -------------------------------------------------

@@ -71,8 +71,9 @@ def _meaning(lines: list[str], node: ast.AnnAssign) -> str:
 
 
 def methods(kind: type[Any]) -> Iterator[tuple[str, Callable[..., Any], bool]]:
-    """The public methods and properties that a class defines: name, function, whether it is a property."""
-    for name, value in vars(kind).items():
+    """The public methods and properties of a class and its bases of ours: name, function, whether it is a property."""
+    ours = [base for base in reversed(kind.__mro__) if base.__module__.startswith("crossdock.")]
+    for name, value in {name: value for base in ours for name, value in vars(base).items()}.items():
         function = value.fget if isinstance(value, property) else value
         if not name.startswith("_") and inspect.isfunction(function):
             yield name, function, isinstance(value, property)

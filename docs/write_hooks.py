@@ -105,7 +105,7 @@ _ANSWERS = {
     "WebhookState": "the registration as it is now",
     "ConnectorInfo": "always the same value",
     "Record": "the record, changed or not; of the same kind",
-    "str": "empty: yes; else the reason why not",
+    "str": "an empty text, or the reason",
 }
 """What an answer is, by the first of these words in its type."""
 

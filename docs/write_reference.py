@@ -51,7 +51,7 @@ _GROUPS = {
         "TransientError RecordError Gap AccessError UnsupportedError OutcomeUnknownError SettingsError PluginError "
         "ConnectorError CrossdockError"
     ),
-    "Records and marks": "Record evolve hookimpl hookspec",
+    "Records and marks": "Record evolve hookimpl hookspec deprecated",
 }
 """The names of `crossdock`, and two that only come with a session."""
 

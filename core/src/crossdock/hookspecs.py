@@ -445,8 +445,8 @@ class AmbientSpec:
         """Decide whether the approval that `by` just gave is enough: an empty text for yes, else what is missing.
 
         `earlier` are those who approved the same content before, oldest first. While something is missing the effect
-        waits on, and what was approved is remembered; when its content changes, all approvals are void. Raise
-        `UsageError` to refuse an approval altogether: then it is not remembered.
+        waits on, and what was approved is remembered; when its content changes, all approvals are void. Raise a
+        `CrossdockError` to refuse an approval altogether: then it is not remembered.
 
         Example::
 
@@ -539,6 +539,8 @@ ARGUMENTS: dict[str, str] = {
     "info": "what the connector says of itself",
     "flow": "the name of the flow",
     "record": "the record on its way, of any kind",
+    "by": "who approves, as they were named",
+    "earlier": "who approved the same content before, oldest first",
     "connection": "the name of the connection",
     "stream": "the stream that was read",
     "counts": "the buckets of the run so far: seen, new, changed, unchanged, parked, skipped",
@@ -555,6 +557,8 @@ ARGUMENTS: dict[str, str] = {
     "fetch_shipments.query": "what changed since a cursor, or the shipments of named orders",
     "fetch_prices.query": "what changed since a cursor, or the prices of named SKUs",
     "fetch_balance.query": "what changed since a cursor, or the stock of named SKUs",
+    "needs_approval.record": "the order as it would be sent",
+    "approve_effect.record": "the order as it would be sent",
     "effect_settled.key": "the record's key at its source",
     "alert_changed.kind": "what sort of trouble: `paused`, `parked`, `doubt`, `approval`, `deadline`, `late`, …",
     "alert_changed.subject": "the connection, stream, flow or cause that it is about",

@@ -48,11 +48,5 @@ class Verbs:
         timeout: float | None = None, attempts: int = ATTEMPTS, raw: bool = False, upload: Upload | None = None,
         anonymous: bool = False,
     ) -> Answer:  # fmt: skip
-        """Any request. `raw=True` returns error answers instead of raising: for diagnosis in verify, and where the
-        caller judges, because the vendor refuses inside a success; a create does not count as accepted then.
-
-        `path` is joined to the connection's base URL; an absolute URL of another host is refused, because it would
-        carry the credentials there. With `anonymous` any absolute URL will do: it is asked without credentials and
-        without the connection's own headers (a feed whose address is the secret, a file of a third party).
-        """
+        """Any request: each session says how."""
         raise NotImplementedError
