@@ -225,7 +225,9 @@ def unpack(value: Any) -> Any:
             for field, each in zip(attrs.fields(cls), inside, strict=True)
         }  # fmt: skip
         return cls(**fields)
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, msgspec.MsgspecError) as error:
+    except PipeError:
+        raise
+    except Exception as error:
         raise PipeError(f"what it wrote makes no sense: {error}") from error
 
 
