@@ -142,6 +142,18 @@ def test_a_change_asks_for_approval_again(store):
     assert only(store).approval == ""
 
 
+def test_who_approved_is_remembered_for_what_was_shown_and_goes_with_the_flow(store):
+    plan(store)
+    number = only(store).id
+    for seconds, person in enumerate(("bert", "anna", "bert")):
+        store.effects.agree(number, "hash", person, NOW + timedelta(seconds=seconds))
+    store.effects.agree(number, "another hash", "carl", NOW)
+
+    assert store.effects.agreed(number, "hash") == ("anna", "bert")
+    store.effects.forget_flow("orders")
+    assert store.effects.agreed(number, "hash") == ()
+
+
 # -- claiming ------------------------------------------------------------------------------------------
 
 
