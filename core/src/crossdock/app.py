@@ -250,7 +250,7 @@ class App:
         )  # fmt: skip
         ending.callback(http.close)
         close = ending.pop_all().close
-        return Opened(row.name, connector, session, close, exchanges.flush if exchanges else _nothing)
+        return Opened(row.name, connector, session, close, exchanges.flush if exchanges else lambda: None)
 
     def reveal(self, row: ConnectionRow) -> dict[str, str]:
         """A connection's settings with secrets in the clear; never shown, logged or stored."""
@@ -392,10 +392,6 @@ class App:
             self.store.config.remove_connection(name)
             self.store.journal.event("connection removed", name, "", self.clock.now())
         self.forget(name)
-
-
-def _nothing() -> None:
-    return None
 
 
 def secret_names(connector: Connector) -> set[str]:

@@ -28,7 +28,7 @@ from crossdock.isolation.wire import Pipe, PipeError, pack, pack_error, unpack
 from crossdock.session import Session
 
 START_PATIENCE = 60.0
-STOP_PATIENCE = 10.0
+STOP_PATIENCE = 5.0
 """How long a call may go on after the stop button; then its process is ended."""
 _TICK = 0.25
 _PASSED_ON = (
