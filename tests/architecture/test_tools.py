@@ -40,7 +40,8 @@ def test_every_connector_is_under_the_rules_for_connectors(root: Path) -> None:
     assert sorted(contracts["core-alone"]["forbidden_modules"]) == packages
     for library in ("pluggy", "httpx", "database", "click", "servers"):
         assert sorted(contracts[library]["source_modules"]) == ["crossdock", *packages]
-    assert sorted(settings["mypy"]["files"]) == ["core/src", *(f"plugins/{path.name}/src" for path in _plugins(root))]
+    typed = ["core/src", *(f"plugins/{path.name}/src" for path in _plugins(root))]
+    assert [each for each in sorted(settings["mypy"]["files"]) if not each.startswith("examples/")] == typed
     assert settings["uv"]["workspace"]["members"] == ["core", "plugins/*"]
 
 
