@@ -66,10 +66,7 @@ _LISTS = ("statuses", "warehouses", "skus")
 
 @attrs.frozen(kw_only=True)
 class ConnectionSpec:
-    """A connection as the file wants it; secrets that are not named in `settings` stay as they are.
-
-    `python`: the interpreter that its connector runs in; empty for this one.
-    """
+    """A connection as the file wants it, in the interpreter `python`; secrets that it does not name stay as they are."""
 
     name: str
     connector: str
@@ -117,8 +114,8 @@ def read(
 ) -> Project:  # fmt: skip
     """The project that a file describes; raises `UsageError` naming everything that is wrong in it.
 
-    `find` answers a connector by name and interpreter. `known` are the connections that exist already, with both, and
-    `known_flows` the flows: the file may refer to them without repeating them.
+    `find` answers a connector by name and interpreter. The file may refer to the connections that exist already
+    (`known`, with both) and to `known_flows` without repeating them.
     """
     try:
         document = tomllib.loads(text, parse_float=Decimal)
