@@ -59,6 +59,7 @@ from crossdock.store.gaps import EVERY_FLOW, KINDS
 from crossdock.vault import is_reference
 
 MODES = ("plan", "live", "paused")
+Named = tuple[str, str]  # a connector, and the interpreter that it runs in
 Find = Callable[[str, str], Connector]
 _SCHEDULE = ("every", "cron", "zone", "quiet", "jitter")
 _LISTS = ("statuses", "warehouses", "skus")
@@ -66,7 +67,7 @@ _LISTS = ("statuses", "warehouses", "skus")
 
 @attrs.frozen(kw_only=True)
 class ConnectionSpec:
-    """A connection as the file wants it, in the interpreter `python`; secrets that it does not name stay as they are."""
+    """A connection as the file wants it, run by `python`; secrets that it does not name stay as they are."""
 
     name: str
     connector: str
@@ -109,9 +110,7 @@ class Project:
     preferences: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
 
-def read(
-    text: str, file: str, find: Find, known: Mapping[str, tuple[str, str]], known_flows: Iterable[str]
-) -> Project:  # fmt: skip
+def read(text: str, file: str, find: Find, known: Mapping[str, Named], known_flows: Iterable[str]) -> Project:
     """The project that a file describes; raises `UsageError` naming everything that is wrong in it.
 
     `find` answers a connector by name and interpreter. The file may refer to the connections that exist already
@@ -133,7 +132,7 @@ def read(
 class _Reader:
     """Reads one document, collecting problems."""
 
-    def __init__(self, file: str, find: Find, known: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, file: str, find: Find, known: dict[str, Named]) -> None:
         self.file = file
         self.find = find
         self.known = known
