@@ -121,14 +121,14 @@ def _completed(failure: Failure, again: Again) -> Failure:
 def _versions(app: App, places: Sequence[str]) -> dict[str, str]:
     found = {"crossdock": version("crossdock"), "python": platform.python_version()}
     for name in places:
-        plugin = app.registry.connector(app.row(name).connector).found
+        plugin = app.connector_of(app.row(name)).found
         found[plugin.distribution] = plugin.version
     return found
 
 
 def _place(app: App, name: str) -> Place:
     row = app.row(name)
-    connector = app.registry.connector(row.connector)
+    connector = app.connector_of(row)
     return Place(
         name=name, connector=row.connector, settings=_settings(app, connector, app.reveal(row)), facts=dict(row.facts)
     )
@@ -305,4 +305,4 @@ def _secrets(app: App, bundle: Bundle) -> Iterator[str]:
     for place in bundle.connections:
         row = app.row(place.name)
         revealed = app.reveal(row)
-        yield from (revealed[name] for name in _hidden(app.registry.connector(row.connector)) if revealed.get(name))
+        yield from (revealed[name] for name in _hidden(app.connector_of(row)) if revealed.get(name))

@@ -24,13 +24,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from crossdock import tripwire
+from crossdock.admission import CONNECTORS, Found
 from crossdock.app import App
 from crossdock.clock import SystemClock
 from crossdock.engine import inbound
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
 from crossdock.http import client as client  # loaded before the fork, because it takes time
-from crossdock.registry import CONNECTORS, LOCAL_PLUGIN, Found, Registry
+from crossdock.registry import LOCAL_PLUGIN, Registry
 from crossdock.store import watched as watched  # loaded before the fork, because it takes time
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
