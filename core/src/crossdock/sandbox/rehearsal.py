@@ -20,13 +20,22 @@ users can read. For a connector that reads orders this is all there is to write:
             return {key: {"total": Decimal(row["total"])} for key, row in self.sandbox.rows.items()}
 
 Methods are called from the test and, between two answers, from the thread that answers: take `Sandbox.lock`.
+
+What is written to a system is rehearsed by `make`, `created` and `written`; the others of that part are about what a
+connector may have besides: cancelling, shipments, acceptance, import jobs. A connector without the hook needs none of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from decimal import Decimal
+from typing import Any, NoReturn, TypeVar
+
+from crossdock.records import Balance, Order, Price, Product, Shipment, evolve
+from crossdock.session import WebhookRequest
+
+R = TypeVar("R")
 
 
 class NotRehearsed(Exception):
@@ -88,6 +97,107 @@ class Rehearsal:
     def added_field(self) -> None:
         """From now on every row, and every object in it, has a field that the vendor never documented."""
         self._missing("added_field")
+
+    # -- what is written here: orders, customers, products, prices, balance
+
+    def make(self, stream: str, count: int) -> Sequence[Any]:
+        """So many records of other systems that this one takes as they are, other ones with each call.
+
+        Orders and customers are new, with keys of their own, orders of products that exist here. Prices, balances and
+        products are those of so many products that exist here, with values other than they have now.
+        """
+        self._missing("make")
+
+    def change(self, record: R) -> R:
+        """The record as somebody changed it where it comes from, in something that `written` tells.
+
+        Of stock, prices and products there is a change that most systems take; of orders and customers there is none.
+        """
+        if isinstance(record, Balance):
+            return evolve(record, available=record.available + 1)
+        if isinstance(record, Price):
+            return evolve(record, amount=record.amount + Decimal("0.10"))
+        if isinstance(record, Product):
+            return evolve(record, name=f"{record.name}, improved")
+        self._missing("change")
+
+    def strange(self, record: R) -> R:
+        """The order, price or balance as it is when it names a product that does not exist here."""
+        sku = "NO-SUCH-PRODUCT-7"
+        if isinstance(record, Order):
+            return evolve(record, lines=(evolve(record.lines[0], sku=sku, gtin=""), *record.lines[1:]))
+        if isinstance(record, Price | Balance):
+            return evolve(record, sku=sku)
+        self._missing("strange")
+
+    def refused(self, stream: str) -> tuple[Any, str]:
+        """A record that this system refuses for a reason of its own, and words of the reason that a person must read."""
+        self._missing("refused")
+
+    def created(self, stream: str, key: str) -> Sequence[str]:
+        """The ids of all orders or customers that exist here under the idempotency key, cancelled ones, too."""
+        self._missing("created")
+
+    def written(self, stream: str, key: str) -> Mapping[str, Any]:
+        """The truth of one thing that was written, named by attributes of the record: ``{"available": Decimal(4)}``.
+
+        `key` is the id of an order or a customer, of a price, balance or product the key of the record. Told is what
+        `change` changes, and the exact amounts.
+        """
+        self._missing("written")
+
+    def double(self, key: str) -> None:
+        """Somebody copies the order that exists under the idempotency key, the key included: now there are two."""
+        self._missing("double")
+
+    def cancelled(self, external_id: str) -> bool:
+        """Whether the order is cancelled here."""
+        self._missing("cancelled")
+
+    def finish(self, external_id: str) -> None:
+        """The order leaves the house: it can no longer be cancelled."""
+        self._missing("finish")
+
+    def waiting_order(self) -> Order:
+        """An order of this system, as it is read here, that waits to be accepted or refused."""
+        self._missing("waiting_order")
+
+    def decided(self, key: str) -> bool | None:
+        """Whether the order was accepted (true) or refused (false), or still waits."""
+        self._missing("decided")
+
+    def shipment(self) -> tuple[Order, Shipment]:
+        """An order of this system, as it is read here, that waits for a parcel, and its shipment: another with each call.
+
+        The shipment comes from elsewhere and has a carrier that this system knows and a tracking number.
+        """
+        self._missing("shipment")
+
+    def reported(self, key: str) -> Sequence[str]:
+        """The tracking numbers that were reported on the order, each as often as it was."""
+        self._missing("reported")
+
+    def finish_jobs(self) -> None:
+        """All import jobs that were handed in are worked off now; before, they are not."""
+        self._missing("finish_jobs")
+
+    def fail_job(self) -> str:
+        """The next import job fails as a whole; answer words of the reason that a person must read."""
+        self._missing("fail_job")
+
+    # -- secrets and webhooks
+
+    def set_secret(self, name: str, value: str) -> None:
+        """From now on the account's secret of the setting `name` is `value`, which has characters that get escaped."""
+        self._missing("set_secret")
+
+    def webhook(self, stream: str, key: str) -> WebhookRequest:
+        """The webhook that this system sends when the row changes, with every header and its signature."""
+        self._missing("webhook")
+
+    def sign(self, body: bytes) -> WebhookRequest:
+        """A webhook with this very body, whatever it is, as only somebody who knows the secret can send it."""
+        self._missing("sign")
 
     # -- time
 
