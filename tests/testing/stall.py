@@ -12,11 +12,12 @@ from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from stall_desk import WEBHOOK_SECRET, Desk, DeskRehearsal
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from crossdock.sandbox import Rehearsal, Sandbox, json_response
+from crossdock.sandbox import json_response
 
 TOKEN = "stall-token-4711"
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -27,7 +28,7 @@ def written(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Stall(Sandbox):
+class Stall(Desk):
     """Orders by id, oldest change first."""
 
     name = "stall"
@@ -52,44 +53,50 @@ class Stall(Sandbox):
 
     def routes(self) -> Sequence[BaseRoute]:
         """The paths."""
-        return [Route("/orders", self._list), Route("/ping", self._ping)]
+        return [Route("/orders", self._list), Route("/ping", self._ping), *self.desk()]
 
     def state(self) -> dict[str, Any]:
-        """The orders."""
-        return {"orders": self.orders}
+        """The orders and what the desk has."""
+        return {"orders": self.orders, "forms": self.forms, "stock": self.stock, "prices": self.prices}
 
     def settings(self, base_url: str) -> dict[str, str]:
         """Settings of a working connection."""
-        return {"url": base_url, "token": TOKEN}
+        return {"url": base_url, "token": TOKEN, "webhook_secret": WEBHOOK_SECRET}
 
     def rehearsal(self) -> StallRehearsal:
         """What can be made to happen."""
         return StallRehearsal(self)
 
-    def _answer(self, request: Request, value: Any) -> Response:
+    def answer(self, request: Request, value: Any, status: int = 200) -> Response:
+        """An answer, if the token is right."""
         headers = {"date": format_datetime(self.now().replace(microsecond=0), usegmt=True)}
         if request.headers.get("x-token") != self.token:
             return json_response({"message": "bad token"}, 401, headers)
-        return json_response(value, 200, headers)
+        return json_response(value, status, headers)
 
     async def _ping(self, request: Request) -> Response:
-        return self._answer(request, {})
+        return self.answer(request, {})
 
     async def _list(self, request: Request) -> Response:
         asked = request.query_params
         with self.lock:
             rows = [{**row, **self.added} for row in self.orders.values()]
+        if "reference" in asked:
+            # Whatever begins so, as many searches find it.
+            found = {key: form["reference"] for key, form in self.forms.items()}
+            found = {key: each for key, each in found.items() if each.startswith(asked["reference"])}
+            return self.answer(request, [{"id": key, "reference": each} for key, each in found.items()])
         if "ids" in asked:
-            return self._answer(request, [row for row in rows if row["id"] in asked["ids"].split(",")])
+            return self.answer(request, [row for row in rows if row["id"] in asked["ids"].split(",")])
         field = "changed_local" if "local" in asked else "changed"
         lo, hi = asked.get("from", ""), asked.get("to", "~")
         rows = [row for row in rows if lo <= row[field] < hi]
         rows.sort(key=lambda row: (len(row["id"]), row["id"]) if asked.get("sort") == "id" else (0, row[field]))
         start, limit = int(asked.get("offset", "0")), int(asked.get("limit", "100"))
-        return self._answer(request, rows[start : start + limit])
+        return self.answer(request, rows[start : start + limit])
 
 
-class StallRehearsal(Rehearsal):
+class StallRehearsal(DeskRehearsal):
     """What people do in the shop."""
 
     streams = ("orders",)

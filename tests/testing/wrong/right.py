@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,17 +14,30 @@ import msgspec
 
 from crossdock import (
     Answer,
+    Balance,
     ByKeys,
+    Changed,
     Check,
     ConnectorInfo,
+    Customer,
+    Decision,
     Endpoint,
+    Gap,
     Order,
     OrderLine,
+    Outcome,
     Page,
+    Preview,
+    Price,
     Query,
+    Receipt,
     RecordError,
     Secret,
     Session,
+    Shipment,
+    StillRunning,
+    WebhookReply,
+    WebhookRequest,
     header_auth,
     hookimpl,
     setting,
@@ -34,6 +49,7 @@ from crossdock.paging import ChangeFeed, Reading, chunks, walk_feeds
 class Settings:
     url: str = setting("Address", help="The address of the shop, for example https://stall.example")
     token: Secret = setting("Token", help="The shop's secret", where="Stall > Settings > API")
+    webhook_secret: Secret = setting("Webhook secret", help="What webhooks are signed with", default=Secret(""))
 
 
 class Row(msgspec.Struct):
@@ -115,3 +131,132 @@ def fetch_orders(session: Session[Settings], query: Query) -> Iterator[Page[Orde
         return
     for batch in walk_feeds({"orders": feed(session)}, query):
         yield session.page(batch.rows, to_order, cursor=batch.cursor, identify=lambda row: row.id)
+
+
+# -- writing -----------------------------------------------------------------------------------------
+
+
+def from_order(order: Order, key: str) -> dict[str, Any]:
+    lines = [{"sku": line.sku, "quantity": str(line.quantity)} for line in order.lines]
+    return {"reference": key, "total": str(order.total), "note": order.note, "lines": lines}
+
+
+@hookimpl
+def push_order(session: Session[Settings], order: Order, key: str, known: Receipt | None) -> Receipt:
+    body = from_order(order, key)
+    if known:
+        session.http.put(f"orders/{known.external_id}", body)
+        return known
+    try:
+        answer = session.http.post("orders", body, create=True)
+    except RecordError as error:
+        raise named(error, order) from error
+    return Receipt(external_id=answer.json()["id"])
+
+
+def named(error: RecordError, order: Order) -> RecordError:
+    strange = [line.sku for line in order.lines if error.vendor_message.endswith(f"No product {line.sku}.")]
+    if not strange:
+        return error
+    return RecordError(error.message, path="lines.sku", gap=Gap("sku", strange[0]), vendor_message=error.vendor_message)
+
+
+@hookimpl
+def find_order(session: Session[Settings], key: str) -> Sequence[Receipt]:
+    rows = session.http.get("orders", {"reference": key}).json()
+    return [Receipt(external_id=row["id"]) for row in rows if row["reference"] == key]
+
+
+@hookimpl
+def preview_order(session: Session[Settings], order: Order, key: str) -> Preview:
+    body = msgspec.json.encode(from_order(order, key))
+    return Preview(body=body.decode(), hash=hashlib.sha256(body).hexdigest())
+
+
+@hookimpl
+def cancel_order(session: Session[Settings], known: Receipt, reason: str) -> Receipt:
+    session.http.post(f"orders/{known.external_id}/cancel", {"reason": reason}, safe=True)
+    return known
+
+
+@hookimpl
+def accept_order(session: Session[Settings], known: Receipt, decision: Decision) -> Receipt:
+    said = session.http.get(f"orders/{known.external_id}/accept").json()
+    if said["accepted"] is not decision.accept:
+        session.http.post(f"orders/{known.external_id}/accept", {"accepted": decision.accept})
+    return known
+
+
+@hookimpl
+def push_shipment(session: Session[Settings], shipment: Shipment, order: Order, key: str) -> Receipt:
+    body = {"carrier": shipment.carrier, "number": shipment.tracking_number}
+    answer = session.http.post(f"orders/{order.key}/shipments", body, create=True)
+    return Receipt(external_id=answer.json()["id"])
+
+
+@hookimpl
+def find_shipment(session: Session[Settings], shipment: Shipment, order: Order, key: str) -> Sequence[Receipt]:
+    rows = session.http.get(f"orders/{order.key}/shipments").json()
+    return [Receipt(external_id=row["number"]) for row in rows if row["number"] == shipment.tracking_number]
+
+
+def outcome(key: str, row: dict[str, Any]) -> Outcome:
+    if row["error"] is None:
+        return Outcome(key=key, state="done")
+    gap = Gap("sku", row["sku"]) if row["error"] == "unknown_product" else None
+    return Outcome(key=key, state="rejected", message=row["error"], gap=gap)
+
+
+@hookimpl
+def push_balance(session: Session[Settings], balances: Sequence[Balance]) -> Iterable[Outcome]:
+    body = [{"sku": balance.sku, "quantity": str(balance.available)} for balance in balances]
+    rows = session.http.post("stock", body, safe=True).json()
+    return [outcome(balance.key, row) for balance, row in zip(balances, rows, strict=True)]
+
+
+@hookimpl
+def push_prices(session: Session[Settings], prices: Sequence[Price]) -> Iterable[Outcome]:
+    keys = {price.sku: price.key for price in prices}
+    body = [{"sku": price.sku, "amount": str(price.amount)} for price in prices]
+    job = session.http.post("prices", body, safe=True).json()["job"]
+    session.memory.put_many(f"job {job}", keys)
+    return [Outcome(key=price.key, state="submitted", job=job) for price in prices]
+
+
+@hookimpl
+def check_job(session: Session[Settings], job: str) -> Iterable[Outcome] | StillRunning:
+    said = session.http.get(f"jobs/{job}").json()
+    if said["state"] == "running":
+        return StillRunning(30)
+    if said["state"] == "failed":
+        raise RecordError(f"The import failed: {said['message']}")
+    keys = session.memory.items(f"job {job}")
+    return [outcome(keys[row["sku"]], row) for row in said["items"]]
+
+
+@hookimpl
+def push_customer(session: Session[Settings], customer: Customer, key: str, known: Receipt | None) -> Receipt:
+    session.http.put(f"customers/{key}", {"name": customer.name, "email": customer.email})
+    return Receipt(external_id=key)
+
+
+# -- webhooks ----------------------------------------------------------------------------------------
+
+
+class Event(msgspec.Struct):
+    order: str
+    changed: str
+
+
+@hookimpl
+def handle_webhook(session: Session[Settings], request: WebhookRequest) -> WebhookReply:
+    secret = session.settings.webhook_secret.reveal().encode()
+    digest = hmac.new(secret, request.body, hashlib.sha256).hexdigest()
+    if not secret or not hmac.compare_digest(digest, request.headers.get("x-stall-signature", "")):
+        return WebhookReply(status=401)
+    try:
+        event = msgspec.json.decode(request.body, type=Event)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return WebhookReply(status=400)
+    changed = Changed(stream="orders", keys=(event.order,))
+    return WebhookReply(status=200, signals=(changed,), dedupe=f"{event.order} {event.changed}")

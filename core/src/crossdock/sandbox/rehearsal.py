@@ -21,8 +21,9 @@ users can read. For a connector that reads orders this is all there is to write:
 
 Methods are called from the test and, between two answers, from the thread that answers: take `Sandbox.lock`.
 
-What is written to a system is rehearsed by `make`, `created` and `written`; the others of that part are about what a
-connector may have besides: cancelling, shipments, acceptance, import jobs. A connector without the hook needs none of it.
+What is written to a system is rehearsed by `make`, `created`, `written` and `refused`; the others of that part are
+about what a connector may have besides: cancelling, shipments, acceptance, import jobs. A connector without the hook
+needs none of it.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Rehearsal:
             return evolve(record, amount=record.amount + Decimal("0.10"))
         if isinstance(record, Product):
             return evolve(record, name=f"{record.name}, improved")
-        self._missing("change")
+        return self._missing("change")
 
     def strange(self, record: R) -> R:
         """The order, price or balance as it is when it names a product that does not exist here."""
@@ -128,10 +129,10 @@ class Rehearsal:
             return evolve(record, lines=(evolve(record.lines[0], sku=sku, gtin=""), *record.lines[1:]))
         if isinstance(record, Price | Balance):
             return evolve(record, sku=sku)
-        self._missing("strange")
+        return self._missing("strange")
 
     def refused(self, stream: str) -> tuple[Any, str]:
-        """A record that this system refuses for a reason of its own, and words of the reason that a person must read."""
+        """A record that this system refuses for a reason of its own, and words of it that a person must read."""
         self._missing("refused")
 
     def created(self, stream: str, key: str) -> Sequence[str]:
@@ -167,7 +168,7 @@ class Rehearsal:
         self._missing("decided")
 
     def shipment(self) -> tuple[Order, Shipment]:
-        """An order of this system, as it is read here, that waits for a parcel, and its shipment: another with each call.
+        """An order of this system, as it is read here, that waits for a parcel, and its shipment; others each call.
 
         The shipment comes from elsewhere and has a carrier that this system knows and a tracking number.
         """

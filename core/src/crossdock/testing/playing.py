@@ -9,7 +9,7 @@ import attrs
 
 from crossdock.errors import CrossdockError
 from crossdock.sandbox import Impossible, NotRehearsed
-from crossdock.testing.hazards.hazard import Finding, Hazard, NotApplicable
+from crossdock.testing.hazards.hazard import ACCEPTED, Finding, Hazard, NotApplicable
 from crossdock.testing.stage import Subject, open_stage
 
 State = Literal["passed", "failed", "not applicable", "not rehearsed"]
@@ -41,10 +41,12 @@ def play(
     `options` go to the sandbox, `values` over the settings that it gives.
     """
     if subject.connector is None:
-        return Result(hazard=hazard, state="failed", seen=f"The connector cannot be used: {subject.problem}")
+        return _refused(hazard, subject)
     reason = hazard.applies(subject)
     if reason:
         return Result(hazard=hazard, state="not applicable", seen=reason)
+    if hazard.each_batch:
+        return _together(hazard, {each: _one(hazard, subject, each, options, values) for each in subject.batches})
     if not hazard.each_stream:
         return _together(hazard, {"": _one(hazard, subject, "", options, values)})
     try:
@@ -56,6 +58,13 @@ def play(
         seen = f"The sandbox rehearses none of the streams that are read ({', '.join(subject.reads)})."
         return Result(hazard=hazard, state="not rehearsed", seen=seen)
     return _together(hazard, {stream: _one(hazard, subject, stream, options, values) for stream in streams})
+
+
+def _refused(hazard: Hazard, subject: Subject) -> Result:
+    """What the registry does not let in is one fault, and not as many as there are hazards."""
+    if hazard.name == ACCEPTED:
+        return Result(hazard=hazard, state="failed", seen=f"The connector cannot be used: {subject.problem}")
+    return Result(hazard=hazard, state="not rehearsed", seen=f"The connector cannot be used: see {ACCEPTED}.")
 
 
 def _one(

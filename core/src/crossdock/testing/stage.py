@@ -83,6 +83,11 @@ class Subject:
         """The streams that the connector reads."""
         return tuple(stream for stream in STREAMS if self.can(f"fetch_{stream}"))
 
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The streams that the connector writes many values of at a time."""
+        return tuple(stream for stream in ("products", "prices", "balance") if self.can(f"push_{stream}"))
+
     def sandbox(self, options: Mapping[str, Any] | None = None) -> Sandbox:
         """A new sandbox; raises `NotRehearsed` when the connector names none."""
         module, _, function = self.info.sandbox.partition(":")
@@ -186,7 +191,8 @@ class Stage:
     """One performance: a fresh sandbox, a clock, and as many sessions of the connector as a test opens.
 
     `stream` is the stream under test where a hazard is played for each of them. `patience` is how long sessions that
-    are opened from now on wait for an answer, in seconds, if that is less than the connector says.
+    are opened from now on wait for an answer, in seconds, if that is less than the connector says. `client` makes their
+    HTTP sessions.
     """
 
     def __init__(self, subject: Subject, sandbox: Sandbox, url: str, stream: str, values: Mapping[str, str]) -> None:
@@ -198,6 +204,7 @@ class Stage:
         self.url = url
         self.stream = stream
         self.patience = 60.0
+        self.client: type[Http] = Http
         self.clock = StageClock()
         self.memory = DictMemory()
         self.files = HeldFiles(self.clock.now)
@@ -224,13 +231,18 @@ class Stage:
         """The settings of a working connection, as text."""
         return {**self.sandbox.settings(self.url), **self._values}
 
+    def plant(self, name: str, value: str) -> None:
+        """Use another value for a setting from now on, also in sessions that are opened already."""
+        self._values[name] = value
+        self._session = None
+
     def connect(self, **values: str) -> Session[Any]:
         """Open another session, with other settings if you like."""
         given = {**self.values, **values}
         settings = build(self.info.settings, given)
         endpoint = self.info.endpoint(settings)
         secrets = [given[field.name] for field in fields_of(self.info.settings) if field.secret and field.name in given]
-        http = Http(
+        http = self.client(
             attrs.evolve(endpoint, read_timeout=min(endpoint.read_timeout, self.patience)),
             clock=self.clock,
             limiter=FreeLimiter(),

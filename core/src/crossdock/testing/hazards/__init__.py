@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from crossdock.testing.hazards import errors, moving, rows
+from crossdock.testing.hazards import (
+    batches,
+    connecting,
+    errors,
+    fulfilment,
+    moving,
+    orders,
+    rows,
+    secrecy,
+    shape,
+    webhooks,
+)
 from crossdock.testing.hazards.hazard import LEVELS, Hazard
 
-_ALL = (*moving.HAZARDS, *rows.HAZARDS, *errors.HAZARDS)
+READING: tuple[Hazard, ...] = (*moving.HAZARDS, *rows.HAZARDS, *errors.HAZARDS)
+"""Hazards of what is read."""
+WRITING: tuple[Hazard, ...] = (*orders.HAZARDS, *fulfilment.HAZARDS, *batches.HAZARDS)
+"""Hazards of what is written."""
+AROUND: tuple[Hazard, ...] = (*connecting.HAZARDS, *webhooks.HAZARDS, *secrecy.HAZARDS, *shape.HAZARDS)
+"""Hazards of settings, webhooks, secrets, and of the plugin itself."""
 
-HAZARDS: tuple[Hazard, ...] = tuple(sorted(_ALL, key=lambda hazard: LEVELS.index(hazard.level)))
+HAZARDS: tuple[Hazard, ...] = tuple(
+    sorted((*READING, *WRITING, *AROUND), key=lambda hazard: LEVELS.index(hazard.level))
+)
 """All of them, bronze first."""

@@ -13,6 +13,9 @@ from crossdock.testing.stage import Stage, Subject
 Level = Literal["bronze", "silver", "gold"]
 LEVELS: tuple[Level, ...] = ("bronze", "silver", "gold")
 
+ACCEPTED = "accepted-by-the-registry"
+"""The hazard that a connector fails which cannot be used at all."""
+
 
 class Finding(AssertionError):
     """The hazard did harm; the text says what was seen."""
@@ -28,7 +31,7 @@ class Hazard:
 
     `harm` is one sentence on what becomes of data or people. `applies` answers "" or why the hazard cannot meet a
     connector. `check` raises `Finding` when the harm was done. With `each_stream` it is played for every stream that
-    the sandbox rehearses.
+    the sandbox rehearses, with `each_batch` for each of products, prices and stock that the connector writes.
     """
 
     name: str
@@ -37,18 +40,23 @@ class Hazard:
     check: Callable[[Stage], None]
     applies: Callable[[Subject], str]
     each_stream: bool = False
+    each_batch: bool = False
 
 
 Check = Callable[[Stage], None]
 
 
 def hazard(
-    name: str, level: Level, harm: str, applies: Callable[[Subject], str], *, each_stream: bool = False
-) -> Callable[[Check], Hazard]:
+    name: str, level: Level, harm: str, applies: Callable[[Subject], str], *, each_stream: bool = False,
+    each_batch: bool = False,
+) -> Callable[[Check], Hazard]:  # fmt: skip
     """Make a `Hazard` of a check."""
 
     def made(check: Check) -> Hazard:
-        return Hazard(name=name, level=level, harm=harm, check=check, applies=applies, each_stream=each_stream)
+        return Hazard(
+            name=name, level=level, harm=harm, check=check, applies=applies, each_stream=each_stream,
+            each_batch=each_batch,
+        )  # fmt: skip
 
     return made
 
@@ -56,6 +64,26 @@ def hazard(
 def reads(subject: Subject) -> str:
     """Hazards of reading."""
     return "" if subject.reads else "The connector reads no stream."
+
+
+def needs(*hooks: str) -> Callable[[Subject], str]:
+    """Hazards of what a connector with all of these hooks does."""
+
+    def applies(subject: Subject) -> str:
+        missing = [hook for hook in hooks if not subject.can(hook)]
+        return f"The connector has no {missing[0]}." if missing else ""
+
+    return applies
+
+
+def writes_batches(subject: Subject) -> str:
+    """Hazards of products, prices and stock that are written."""
+    return "" if subject.batches else "The connector writes neither products nor prices nor stock."
+
+
+def always(subject: Subject) -> str:
+    """Hazards that every connector can meet."""
+    return ""
 
 
 def several(keys: Iterable[str], limit: int = 5) -> str:

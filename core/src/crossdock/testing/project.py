@@ -1,0 +1,178 @@
+"""A project around a stage: the real engine delivers records of a system of ours to the connector's sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+
+from crossdock.app import DATABASE_FILE, App
+from crossdock.connection import ConnectorInfo, Endpoint
+from crossdock.engine.decide import approve
+from crossdock.engine.pull import Pulled, pull
+from crossdock.engine.push import push
+from crossdock.engine.route import route_stored
+from crossdock.engine.settle import bind
+from crossdock.errors import ConnectorError, CrossdockError, PluginError
+from crossdock.hookspecs import hookimpl
+from crossdock.records import Order, OrderStatus, Shipment, evolve, fingerprint, to_document
+from crossdock.registry import CONNECTORS, Found, Registry
+from crossdock.sandbox import Impossible, NotRehearsed
+from crossdock.session import Check, Page, Query, Session
+from crossdock.store.config import FlowOptions, FlowRow
+from crossdock.store.ledger import Effect
+from crossdock.store.records import Bound, Prepared
+from crossdock.store.store import Store
+from crossdock.testing.stage import Stage
+from crossdock.vault import KEY_FILE, new_key
+
+ORIGIN = "origin"
+SYSTEM = "system"
+_ROUNDS = 12
+_OPEN = ("ready", "sending", "in_doubt", "submitted", "awaiting")
+_FOR_EVER = "9999"
+
+
+@attrs.frozen
+class _NoSettings:
+    """The origin needs none."""
+
+
+class Origin:
+    """A system of ours, whose records are what a test put there."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[Any]] = {}
+
+    @hookimpl
+    def connector_info(self) -> ConnectorInfo:
+        """A connector like any other."""
+        return ConnectorInfo(
+            name=ORIGIN,
+            title="Origin",
+            settings=_NoSettings,
+            endpoint=lambda _: Endpoint(base_url="http://127.0.0.1:9"),
+        )
+
+    @hookimpl
+    def verify(self, session: Session[Any]) -> Sequence[Check]:
+        """It is always there."""
+        return [Check(name="Origin", state="ok")]
+
+    @hookimpl
+    def fetch_orders(self, session: Session[Any], query: Query) -> Iterator[Page[Order]]:
+        """All orders."""
+        return self._pages("orders")
+
+    @hookimpl
+    def fetch_shipments(self, session: Session[Any], query: Query) -> Iterator[Page[Shipment]]:
+        """All shipments."""
+        return self._pages("shipments")
+
+    def _pages(self, stream: str) -> Iterator[Page[Any]]:
+        records = tuple(self.records.get(stream, ()))
+        yield Page(records, cursor="read", seen=len(records))
+
+
+class Project:
+    """The connections ``origin`` and ``system`` (the sandbox) in one project, and flows between them."""
+
+    def __init__(self, app: App, stage: Stage, origin: Origin) -> None:
+        self.app = app
+        self.stage = stage
+        self.origin = origin
+
+    def deliver(self, stream: str, *records: Any) -> list[Effect]:
+        """Let `records` take a live flow to the system, until nothing can go on without a person; their effects.
+
+        Orders that are shown for approval are approved.
+        """
+        self.origin.records.setdefault(stream, []).extend(records)
+        options = FlowOptions(statuses=get_args(OrderStatus))
+        row = FlowRow(name=stream, stream=stream, source=ORIGIN, target=SYSTEM, mode="live", options=options)
+        bench = self.app.bench
+        bench.store.config.save_flow(row, self.app.clock.now())
+        route_stored(bench, row)
+        self.pull(stream, ORIGIN)
+        for _ in range(_ROUNDS):
+            pushed = push(bench, row)
+            if pushed.error is not None and not isinstance(pushed.error, ConnectorError):
+                raise pushed.error
+            for effect in self.effects(row):
+                if effect.state == "awaiting":
+                    approve(bench, effect.id)
+            if not any(each.state in _OPEN and not each.not_before.startswith(_FOR_EVER) for each in self.effects(row)):
+                break
+            self._later()
+        keys = [record.key for record in records]
+        return [effect for effect in self.effects(row) if effect.key in keys]
+
+    def effects(self, flow: FlowRow) -> list[Effect]:
+        """The flow's ledger, oldest first."""
+        return self.app.store.effects.find(flow=flow.name, limit=1000)[::-1]
+
+    def pull(self, stream: str, connection: str = SYSTEM) -> Pulled:
+        """Read a stream, whatever comes of it."""
+        return pull(self.app.bench, connection, stream)
+
+    def knows(self, order: Order, external_id: str) -> None:
+        """The system's `order` has become the order `external_id` of the origin."""
+        store, now = self.app.store, self.app.clock.now()
+        document = to_document(order)
+        row = Prepared(order.key, order.ref, fingerprint(order, document), "", document.decode(), order)
+        with store.transaction():
+            store.records.keep(SYSTEM, "orders", [row], 0, 0, now)
+            bind(self.app.bench, Bound(SYSTEM, "orders", order.key, ORIGIN, external_id, external_id))
+
+    def ship(self, order: Order, shipment: Shipment) -> list[Effect]:
+        """Let the origin ship what became of the system's `order`; the effects of the shipment."""
+        self.knows(order, f"O-{order.key}")
+        return self.deliver("shipments", evolve(shipment, order_key=f"O-{order.key}"))
+
+    def _later(self) -> None:
+        """The time passes after which the engine asks again, here and there."""
+        span = max(self.stage.info.find_after, timedelta(minutes=2)) + timedelta(seconds=1)
+        with contextlib.suppress(NotRehearsed, Impossible):
+            self.stage.rehearsal.set_clock(self.stage.rehearsal.now() + span)
+        self.stage.clock.set(self.stage.clock.now() + span)
+
+
+@cache
+def _empty_database() -> bytes:
+    """A database of this release; making one takes far longer than copying it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / DATABASE_FILE
+        Store.open(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def open_project(stage: Stage) -> Iterator[Project]:
+    """A fresh project with the sandbox of `stage` as a connection; raises `PluginError` when it cannot be saved."""
+    origin = Origin()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        (home / DATABASE_FILE).write_bytes(_empty_database())
+        (home / KEY_FILE).write_text(new_key(), encoding="utf-8")
+        mine = Found(name=ORIGIN, distribution=ORIGIN, version="0", group=CONNECTORS, target=ORIGIN)
+        with App(home, f"sqlite:///{home / DATABASE_FILE}", stage.clock) as app:
+            app.__dict__["registry"] = Registry(given={stage.subject.found: stage.subject.plugin, mine: origin})
+            _save(app, ORIGIN, ORIGIN, {})
+            _save(app, SYSTEM, stage.subject.found.name, stage.values)
+            yield Project(app, stage, origin)
+
+
+def _save(app: App, name: str, connector: str, values: dict[str, str]) -> None:
+    try:
+        verified = app.save(name, connector, values)
+    except CrossdockError as error:
+        raise PluginError(f"The connection to its own sandbox cannot be saved: {error}") from error
+    if not verified.green:
+        red = "; ".join(f"{each.name}: {each.detail}" for each in verified.checks if each.state == "fail")
+        raise PluginError(f"The connection to its own sandbox is not green: {red or 'verify has no step'}")
