@@ -192,7 +192,7 @@ class DeskRehearsal(Rehearsal):
             return Price(sku=sku, amount=Decimal(f"{number % 900 + 2}.19"), currency="EUR")
         if stream == "customers":
             return Customer(key=f"K{number}", name=f"Customer {number}", email=f"k{number}@shop.example")
-        total = Decimal(f"{number % 900}.{number % 90 + 10}")
+        total = Decimal(f"{number % 900}.{number % 9 + 1}{number % 8 + 1}")
         line = OrderLine(key="1", sku=sku, quantity=Decimal(1), unit_price=total, total=total)
         return Order(
             key=f"A{number}x", number=f"A{number}x", currency="EUR", lines=(line,), total=total, note="As usual"

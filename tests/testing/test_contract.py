@@ -49,9 +49,12 @@ def source(name: str) -> str:
 def test_the_right_connector_is_gold_and_ships_a_report_of_every_hazard(author, pytester: pytest.Pytester) -> None:
     result = author(RIGHT.read_text(), "--crossdock-report", "-v")
 
-    result.assert_outcomes(passed=len(HAZARDS) + 1)
+    result.assert_outcomes(passed=len(HAZARDS), skipped=1)  # its creates are not idempotent
     result.stdout.fnmatch_lines(
-        ["*test_hazard[[]rows-edited-between-pages[]] PASSED*", f"crossdock: stall: gold ({len(HAZARDS)} passed)"]
+        [
+            "*test_hazard[[]rows-edited-between-pages[]] PASSED*",
+            f"crossdock: stall: gold (1 not applicable, {len(HAZARDS) - 1} passed)",
+        ]
     )
     report = json.loads((pytester.path / "contract.json").read_text())
     assert (report["connector"], report["level"]) == ("stall", "gold")
@@ -62,7 +65,7 @@ def test_the_right_connector_is_gold_and_ships_a_report_of_every_hazard(author, 
 def test_a_wrong_connector_is_told_hazard_harm_and_what_was_seen(author, pytester: pytest.Pytester) -> None:
     result = author(source("page-numbers"), "--crossdock-report", "-n", "2")
 
-    result.assert_outcomes(passed=len(HAZARDS) + 1 - 2, failed=2)
+    result.assert_outcomes(passed=len(HAZARDS) - 2, failed=2, skipped=1)
     result.stdout.fnmatch_lines(
         [
             "rows-edited-between-pages (bronze): An order that is edited while a list is read moves in it*",
@@ -79,7 +82,7 @@ def test_an_exempt_hazard_is_played_and_its_reason_is_shipped(author, pytester: 
 
     result = author(source("unknown-status-refused"), "--crossdock-report", exempt={"new-word": reason})
 
-    result.assert_outcomes(passed=len(HAZARDS), skipped=1)
+    result.assert_outcomes(passed=len(HAZARDS) - 1, skipped=2)
     report = json.loads((pytester.path / "contract.json").read_text())
     assert report["level"] == "gold"
     assert report["hazards"]["new-word"] == {"level": "silver", "result": "exempt", "reason": reason}

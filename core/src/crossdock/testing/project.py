@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cache
@@ -37,6 +38,7 @@ SYSTEM = "system"
 _ROUNDS = 12
 _OPEN = ("ready", "sending", "in_doubt", "submitted", "awaiting")
 _FOR_EVER = "9999"
+_MAKING = threading.Lock()
 
 
 @attrs.frozen
@@ -143,9 +145,14 @@ class Project:
         self.stage.clock.set(self.stage.clock.now() + span)
 
 
-@cache
 def _empty_database() -> bytes:
     """A database of this release; making one takes far longer than copying it."""
+    with _MAKING:  # migrations are not made for threads
+        return _made_database()
+
+
+@cache
+def _made_database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE_FILE
         Store.open(f"sqlite:///{path}").close()

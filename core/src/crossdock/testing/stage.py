@@ -236,6 +236,12 @@ class Stage:
         self._values[name] = value
         self._session = None
 
+    def forget(self) -> None:
+        """From now on the connection is a new one: nothing is remembered, no file is kept."""
+        self.memory = DictMemory()
+        self.files = HeldFiles(self.clock.now)
+        self._session = None
+
     def connect(self, **values: str) -> Session[Any]:
         """Open another session, with other settings if you like."""
         given = {**self.values, **values}

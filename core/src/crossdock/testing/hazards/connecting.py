@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,7 +15,7 @@ from crossdock.testing.stage import Stage
 
 _READS = ("GET", "HEAD", "OPTIONS")
 _STATES = ("ok", "warn", "fail", "skipped")
-_SECRET = re.compile(r"secret|token|passw|api_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(r"(secret|token|password|passwd|passphrase|api_?key|private_?key)$", re.IGNORECASE)
 _LINK = "https://onetimesecret.com/secret/0123456789abcdef"
 
 
@@ -36,9 +37,12 @@ def writes_nothing(stage: Stage) -> None:
     if red or not checks:
         raise Finding(f"Verify is not green on its own sandbox: {'; '.join(red) or 'it has no step'}")
     asked = stage.requests()[begun:]
-    writing = [f"{each['method']} {each['path']}" for each in asked if each["method"] not in _READS]
+    grant = stage.info.endpoint(stage.session.settings).token
+    login = urlsplit(grant.url).path if grant else ""
+    writing = [each for each in asked if each["method"] not in _READS and each["path"] != login]
     if writing and _state(stage) != before:
-        raise Finding(f"Verify changed the system ({several(writing)}).")
+        told = several(f"{each['method']} {each['path']}" for each in writing)
+        raise Finding(f"Verify changed the system ({told}).")
     if not asked:
         raise Finding("Verify is green and asked nothing.")
 
@@ -62,6 +66,7 @@ def named_steps(stage: Stage) -> None:
     strange = [each for each in checks if each.state not in _STATES]
     if strange:
         raise Finding(f"The step {strange[0].name} is {strange[0].state!r}; states are {', '.join(_STATES)}.")
+    stage.forget()  # what it kept of the green one would do for the next
     stage.sandbox.fault("status", status=403, times=10_000, body='{"message": "Not allowed."}')
     _demand_red(_checks(stage), "when the system answers 403")
 
@@ -117,11 +122,11 @@ def _fields(stage: Stage) -> tuple[SettingField, ...]:
     always,
 )  # fmt: skip
 def settings_explained(stage: Stage) -> None:
-    """Every setting has a label, and a help or a place where its value is found."""
+    """Every setting has a label, and a help, a place where its value is found, or choices."""
     for field in _fields(stage):
         if not field.label.strip() or field.label == field.name:
             raise Finding(f"The setting {field.name} has no label.")
-        if not (field.help.strip() or field.where.strip()):
+        if not (field.help.strip() or field.where.strip() or field.choices or field.fact):
             raise Finding(f"The setting {field.name} says neither what it is (help) nor where it is found (where).")
 
 

@@ -71,7 +71,7 @@ def asked(stage: Stage) -> None:
     _report(stage, other, second)
     _demand_found(stage, order, parcel, 0, "when only one of another order was reported")
     _report(stage, order, parcel)
-    stage.memory.tables.clear()
+    stage.forget()
     _demand_found(stage, order, parcel, 1, "when it was reported once")
 
 

@@ -164,7 +164,7 @@ def asked(stage: Stage) -> None:
     push(stage, longer)
     _demand_found(stage, first, [], f"when there is only one under {key_of(longer)}")
     push(stage, first)
-    stage.memory.tables.clear()
+    stage.forget()
     _demand_found(stage, first, stage.rehearsal.created("orders", key_of(first)), "when it was sent once")
     with contextlib.suppress(Impossible):
         stage.rehearsal.double(key_of(first))
