@@ -42,7 +42,9 @@ hazard is played all the same, and an exemption that is no longer needed fails.
 How the kit makes things happen in a sandbox that it does not know is told by the sandbox's `rehearsal()`: see
 `crossdock.sandbox.Rehearsal`, whose methods are all optional. What is not written is not rehearsed and holds the level
 back; what cannot happen at a vendor raises `Impossible` with the reason. For a connector that only reads, thirty lines
-will do: `add`, `edit`, `remove`, `expected`, `spoil`, `new_word`, `added_field` and `set_clock`.
+will do: `add`, `edit`, `remove`, `expected`, `spoil`, `new_word`, `added_field` and `set_clock`. What is written needs
+`make`, `change`, `refused`, `created` and `written` besides, webhooks `webhook` and `sign`, secrets `set_secret`. Why it is
+so is told in [ADR 15](adr/0015-hazards-played-on-sandboxes.md).
 """
 
 _MEANINGS = {
