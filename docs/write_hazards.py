@@ -43,8 +43,8 @@ How the kit makes things happen in a sandbox that it does not know is told by th
 `crossdock.sandbox.Rehearsal`, whose methods are all optional. What is not written is not rehearsed and holds the level
 back; what cannot happen at a vendor raises `Impossible` with the reason. For a connector that only reads, thirty lines
 will do: `add`, `edit`, `remove`, `expected`, `spoil`, `new_word`, `added_field` and `set_clock`. What is written needs
-`make`, `change`, `refused`, `created` and `written` besides, webhooks `webhook` and `sign`, secrets `set_secret`. Why it is
-so is told in [ADR 15](adr/0015-hazards-played-on-sandboxes.md).
+`make`, `change`, `refused`, `created` and `written` besides, webhooks `webhook` and `sign`, secrets `set_secret`;
+[an example](author/testing.md). Why it is so is told in [ADR 15](adr/0015-hazards-played-on-sandboxes.md).
 """
 
 _MEANINGS = {

@@ -113,9 +113,9 @@ def test_more_orders_of_one_second_than_fit_a_page_are_all_read(project):
 
 
 @pytest.mark.slow
-def test_every_stream_is_read_over_all_of_its_pages(project, installed):
+def test_every_stream_is_read_over_all_of_its_pages(project):
     names = {f"SKU-{number}": "Article" for number in range(97)}
-    installed("sandbox").ARTICLES.update(names)
+    project.shop.articles.update(names)
     project.shop.page = 100
     project.shop.stock.update({(sku, place): Decimal(1) for sku in names for place in ("MAIN", "WEST")})
     project.shop.prices.update(dict.fromkeys(names, Decimal(1)))
@@ -326,7 +326,7 @@ def test_stock_is_handed_in_as_a_file_and_settled_by_its_report(project):
     assert outcomes["GONE-1"].gap.value == "GONE-1"
 
 
-def test_ids_of_articles_are_looked_up_once_and_forgotten_when_they_are_wrong(project, installed):
+def test_ids_of_articles_are_looked_up_once_and_forgotten_when_they_are_wrong(project):
     project.connect("shop")
     project.connect("office")
     product, other = (Product(key=sku, sku=sku, name="New") for sku in ("PEN-1", "GONE-1"))
@@ -344,7 +344,7 @@ def test_ids_of_articles_are_looked_up_once_and_forgotten_when_they_are_wrong(pr
         assert push(product) == ["rejected"]
         assert push(product) == ["done"]
 
-    assert installed("sandbox").ARTICLES["PEN-1"] == "New"
+    assert project.office.articles["PEN-1"] == "New"
 
 
 def test_prices_are_set_one_by_one_and_an_unknown_one_is_a_gap(project):

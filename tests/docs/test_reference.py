@@ -26,7 +26,6 @@ HOOKS = [(name, getattr(ConnectorSpec, name)) for name in CONNECTOR_HOOKS] + [
 NOT_SHOWN = {
     "Batch": "what walk_feeds hands out",
     "CrossdockError": "the root of what is shown",
-    "Impossible": "what a rehearsal raises for what its vendor cannot do; Acme can do all of it",
     "NotRehearsed": "what the kit is told for what a rehearsal leaves out",
     "Record": "any of the records",
     "Serving": "what serve hands out",

@@ -25,10 +25,20 @@ def _send(stage: Stage, records: Sequence[Any]) -> list[Outcome]:
     return connector.push_products(session, records)
 
 
+def _taken_apart(stage: Stage, records: Sequence[Any]) -> list[Outcome]:
+    """A batch that is refused as a whole is sent one by one, as the engine does."""
+    try:
+        return _send(stage, records)
+    except RecordError as error:
+        if len(records) == 1:
+            return [Outcome(key=records[0].key, state="rejected", message=describe(error), gap=error.gap)]
+        return [outcome for record in records for outcome in _taken_apart(stage, [record])]
+
+
 def _sent(stage: Stage, records: Sequence[Any]) -> list[Outcome]:
     """What is handed in and what became of it, import jobs included."""
     try:
-        outcomes = _send(stage, records)
+        outcomes = _taken_apart(stage, records)
     except ConnectorError as error:
         raise Finding(f"The batch as a whole became {type(error).__name__}: {describe(error)}") from error
     jobs = dict.fromkeys(each.job for each in outcomes if each.state == "submitted")
