@@ -7,6 +7,7 @@ import contextlib
 import logging
 import traceback
 from collections.abc import Callable, Iterator
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -49,7 +50,7 @@ class _Ears:
             for who, text in self.heard:
                 masked = redactor.text(text)
                 if masked != text:
-                    at = next(index for index in range(len(text)) if masked[index : index + 1] != text[index])
+                    at = len(commonprefix([masked, text]))
                     raise Finding(f"{who} tells the secret {name}: …{masked[max(at - 60, 0) : at + 20]}…")
 
 
