@@ -7,7 +7,6 @@ import contextlib
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -16,7 +15,7 @@ import attrs
 
 from crossdock.app import DATABASE_FILE
 from crossdock.errors import CrossdockError
-from crossdock.http.redact import Redactor
+from crossdock.http.redact import MASK, Redactor
 from crossdock.sandbox import Impossible, NotRehearsed
 from crossdock.session import Since
 from crossdock.settings import build, fields_of
@@ -50,7 +49,7 @@ class _Ears:
             for who, text in self.heard:
                 masked = redactor.text(text)
                 if masked != text:
-                    at = len(commonprefix([masked, text]))
+                    at = masked.find(MASK)
                     raise Finding(f"{who} tells the secret {name}: …{masked[max(at - 60, 0) : at + 20]}…")
 
 
