@@ -30,6 +30,7 @@ NOT_SHOWN = {
     "Record": "any of the records",
     "Serving": "what serve hands out",
     "Since": "what a query is that is not ByKeys",
+    "deprecated": "for the core and for hooks of ambient plugins",
     "exponent": "what round_money asks",
     "hookspec": "for hooks of ambient plugins",
     "with_rounding_line": "what flows do with --totals line",

@@ -22,7 +22,7 @@ def _listed() -> list[str]:
 def test_the_contents_list_every_page_once():
     pages = {
         path.relative_to(ROOT).with_suffix("").as_posix()
-        for pattern in ("*.md", "docs/**/*.md", "core/README.md", "plugins/*/README.md")
+        for pattern in ("*.md", "docs/**/*.md", "core/README.md", "plugins/*/README.md", "examples/**/*.md")
         for path in ROOT.glob(pattern)
     }
 

@@ -435,7 +435,7 @@ class AmbientSpec:
 
             @hookimpl
             def needs_approval(flow: str, record: Record) -> str:
-                return "it is large" if record.total > 1000 else ""
+                return "it is large" if isinstance(record, Order) and record.total > 1000 else ""
         """
 
     @_one

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import attrs
 
+from crossdock.admission import CONNECTORS, Found
 from crossdock.app import DATABASE_FILE, App
 from crossdock.connection import ConnectorInfo, Endpoint
 from crossdock.engine.decide import approve
@@ -23,7 +24,7 @@ from crossdock.engine.settle import bind
 from crossdock.errors import ConnectorError, CrossdockError, PluginError
 from crossdock.hookspecs import hookimpl
 from crossdock.records import Order, OrderStatus, Shipment, evolve, fingerprint, to_document
-from crossdock.registry import CONNECTORS, Found, Registry
+from crossdock.registry import Registry
 from crossdock.sandbox import Impossible, NotRehearsed
 from crossdock.session import Check, Page, Query, Session
 from crossdock.store.config import FlowOptions, FlowRow
