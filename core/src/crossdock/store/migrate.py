@@ -9,8 +9,8 @@ from typing import Any
 from crossdock.errors import StoreError
 from crossdock.store.database import Database, sqlite_path
 
-HEAD = "0005"
-KNOWN = ("0001", "0002", "0003", "0004", "0005")
+HEAD = "0007"
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0007")
 
 
 def current(database: Database) -> str | None:

@@ -108,6 +108,7 @@ class Worker(Table, table=True):
 class Flow(Table, table=True):
     """Records of `stream` go from `source` to `target`; `options` is JSON. After trouble it rests till `held_until`."""
 
+    __table_args__ = (Index("ix_flow_source", "source", "stream"), Index("ix_flow_target", "target", "stream"))
     name: str = Field(sa_column=_text(primary=True))
     stream: str = Field(sa_column=_text())
     source: str = Field(sa_column=_text())
@@ -265,7 +266,14 @@ class Parked(Table, table=True):
 class Run(Table, table=True):
     """One pull or push from start to end, with its counts as JSON."""
 
-    __table_args__ = (Index("ix_run_connection", "connection", "stream"),)
+    __table_args__ = (
+        Index("ix_run_connection", "connection", "stream"),
+        # Every turn asks for the run before it that was broken off; its past runs may be many thousand.
+        Index(
+            "ix_run_running", "connection", "stream",
+            sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'"),
+        ),
+    )  # fmt: skip
     id: int | None = Field(default=None, sa_column=_id())
     kind: str = Field(sa_column=_text())
     connection: str = Field(default="", sa_column=_text(default=""))
