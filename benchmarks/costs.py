@@ -8,8 +8,12 @@ engine's own cost is left. About two minutes.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextlib
 import datetime
+import hashlib
+import hmac
 import io
 import os
 import platform
@@ -19,15 +23,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
 
 from benchmarks.__main__ import PYTHON, ROOT, WORK, bench, shop
 from benchmarks.meter import Cost, Meter, family_cpu
+from crossdock import webhooks
 from crossdock.app import App, Verified
 from crossdock.engine.inbound import work
 from crossdock.engine.pull import pull
@@ -68,7 +73,7 @@ class Costs:
     disk: dict[str, dict[str, float]]
     commits: dict[str, float]
     sync: dict[str, float]
-    door: dict[str, float]
+    door: dict[str, dict[str, float]]
     tick: dict[str, dict[str, float]]
     large: dict[str, float]
     memory: dict[str, float]
@@ -136,6 +141,7 @@ def units(database: str, postmaster: int) -> tuple[dict[str, Cost], dict[str, fl
         full = meter.took(lambda: pull(runner, "shop", "orders"))
         read = sizes(app)
         found["turn"] = meter(lambda: pull(runner, "shop", "orders"), TURNS)
+        turned = sizes(app)
         found["first"] = (full - found["turn"]) / ORDERS
         again = meter.took(lambda: pull(runner, "shop", "orders", full=True))
         found["unchanged"] = (again - found["turn"]) / ORDERS
@@ -150,7 +156,11 @@ def units(database: str, postmaster: int) -> tuple[dict[str, Cost], dict[str, fl
         found["push"] = meter(lambda: push(runner, orders), TURNS)
         found["effect"] = (delivered - found["push"]) / ready
         http = app.open("shop").session.http
+        app.open("shop").flush()
+        quiet = sizes(app)
         found["request"] = meter(lambda: http.get("/wp-json/wc/v3/settings/tax"), 200)
+        app.open("shop").flush()
+        asked = sizes(app)
         found["signal"] = signals(app, meter, url)
         found.update(stock_values(app, meter, null, stock))
     disk = {
@@ -160,7 +170,9 @@ def units(database: str, postmaster: int) -> tuple[dict[str, Cost], dict[str, fl
         "attempt": (done["attempt"] - settled["attempt"]) / ready,
         "binding": (done["binding"] - settled["binding"]) / ready,
         "hold": (read["hold"] - before["hold"]) / ORDERS,
-        "exchange": (read["exchange"] - before["exchange"]) / pages,
+        "run": (turned["run"] - read["run"]) / TURNS,
+        "exchange": (asked["exchange"] - quiet["exchange"]) / 200,
+        "exchange of a page of 100 orders": (read["exchange"] - before["exchange"]) / pages,
     }
     return found, disk
 
@@ -425,6 +437,61 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+# -- webhooks ------------------------------------------------------------------------------------------
+
+
+def door(database: str) -> dict[str, float]:
+    """The door in a process of its own, 16 senders: CPU seconds of its process for one webhook, and webhooks a second."""
+    with shop(1) as url, project(database, url) as app:
+        secret = "0123456789abcdef0123456789abcdef"
+        app.keep("shop", "woocommerce", {**app.reveal(app.row("shop")), "webhook_secret": secret}, GREEN)
+        path = webhooks.path_of(app, webhooks.door(app, "shop"))
+        env = {**os.environ, "CROSSDOCK_HOME": str(app.home), "CROSSDOCK_DATABASE_URL": app.database_url}
+        command = [PYTHON, "-W", "ignore", "-m", "crossdock", "webhook", "serve", "--no-work", "--json"]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            said = ""
+            while "url" not in said or not said.rstrip().endswith("}"):
+                said += process.stdout.readline()
+            base = urlsplit(msgspec.json.decode(said)["url"])
+            sent = asyncio.run(_send(str(base.hostname), base.port or 0, path, secret, 10))  # it warms up
+            before, started = family_cpu(process.pid), time.perf_counter()
+            sent = asyncio.run(_send(str(base.hostname), base.port or 0, path, secret, 200))
+            took = time.perf_counter() - started
+            return {"cpu": (family_cpu(process.pid) - before) / sent, "rate": sent / took}
+        finally:
+            process.terminate()
+            process.wait()
+
+
+async def _send(host: str, port: int, path: str, secret: str, each: int) -> int:
+    """Sixteen senders of `each` webhooks; answers how many were taken."""
+    filler = "x" * 3_200
+
+    async def sender(place: int) -> int:
+        reader, writer = await asyncio.open_connection(host, port)
+        taken = 0
+        for number in range(each):
+            body = msgspec.json.encode(
+                {"id": place * 10_000 + number, "status": "processing", "date_modified_gmt": f"{each}", "note": filler}
+            )
+            proof = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+            writer.write(
+                f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nx-wc-webhook-topic: "
+                f"order.updated\r\nx-wc-webhook-signature: {proof}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length or 0))
+            taken += head.startswith(b"http/1.1 2")
+        writer.close()
+        return taken
+
+    return sum(await asyncio.gather(*(sender(place) for place in range(16))))
+
+
 # -- the whole -----------------------------------------------------------------------------------------
 
 
@@ -447,7 +514,7 @@ def measure() -> Costs:
         measured=datetime.datetime.now(datetime.UTC).date().isoformat(),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         sqlite=sqlite, postgresql=postgres, disk={"sqlite": disk_sqlite, "postgresql": disk_postgres},
-        commits=commits(uri), sync={"seconds": disk_sync(), "statement": statement_time(uri)}, door={}, tick=ticks,
+        commits=commits(uri), sync={"seconds": disk_sync(), "statement": statement_time(uri)}, door={"sqlite": door(""), "postgresql": door(server.database("door"))}, tick=ticks,
         large=among, memory=memory(),
     )  # fmt: skip
 

@@ -15,14 +15,15 @@ from crossdock.store.database import Database, Postgres, Sqlite
 
 @attrs.frozen
 class Cost:
-    """A unit of work: `cpu` and `server` in seconds, statements sent and answered, commits that wait for the disk, and
-    bytes of write-ahead log."""
+    """A unit of work: `cpu` and `server` in seconds, statements sent and answered, commits that wait for the disk,
+    bytes of write-ahead log, and how many of the statements are sent under the lock of stock."""
 
     cpu: float = 0.0
     server: float = 0.0
     trips: float = 0.0
     syncs: float = 0.0
     wal: float = 0.0
+    locked: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(mine + its for mine, its in zip(attrs.astuple(self), attrs.astuple(other))))
@@ -60,7 +61,8 @@ class Meter:
     def __init__(self, app: App, postmaster: int = 0) -> None:
         self.app = app
         self.postmaster = postmaster
-        self._trips = self._syncs = 0
+        self._trips = self._syncs = self._locked = 0
+        self._holds = False
         database = app.store.database
         if isinstance(database, Postgres):
             self._count_postgres(database)
@@ -74,12 +76,12 @@ class Meter:
     def took(self, work: Callable[[], Any]) -> Cost:
         """The cost of one call."""
         wal, server = self._wal(), family_cpu(self.postmaster) if self.postmaster else 0.0
-        self._trips = self._syncs = 0
+        self._trips = self._syncs = self._locked = 0
         started = time.process_time()
         work()
-        cpu, trips, syncs = time.process_time() - started, self._trips, self._syncs
+        cpu, trips, syncs, locked = time.process_time() - started, self._trips, self._syncs, self._locked
         server = family_cpu(self.postmaster) - server if self.postmaster else 0.0
-        return Cost(cpu, server, trips, syncs, self._wal() - wal)
+        return Cost(cpu, server, trips, syncs, self._wal() - wal, locked)
 
     def _wal(self) -> float:
         database = self.app.store.database
@@ -107,12 +109,13 @@ class Meter:
 
         def begun(wanted: bool) -> None:
             durable[0] = wanted
-            self._trips += 1
+            self._sent()
             begin(wanted)
 
         def committed() -> None:
-            self._trips += 1
+            self._sent()
             self._syncs += durable[0]
+            self._holds = False
             commit()
 
         database._begin, database._commit = begun, committed
@@ -121,16 +124,27 @@ class Meter:
         upsert = database.upsert
 
         def upserted(table: str, columns: Any, key: Any, rows: Any) -> None:
-            self._trips += 3 if len(rows) >= 20 else 0
+            self._sent(3 if len(rows) >= 20 else 0)
             upsert(table, columns, key, rows)
 
         database.upsert = upserted
+        serialize = database.serialize
+
+        def serialized(name: str) -> None:
+            serialize(name)
+            self._holds = self._holds or name == "stock"
+
+        database.serialize = serialized
+
+    def _sent(self, statements: int = 1) -> None:
+        self._trips += statements
+        self._locked += statements * self._holds
 
     def _count_writes(self, database: Database, name: str, durable: Callable[[], bool]) -> None:
         original = getattr(database, name)
 
         def counted(sql: str, *rest: Any) -> Any:
-            self._trips += 1
+            self._sent()
             self._syncs += not database._depth and not sql.startswith("SELECT") and durable()
             return original(sql, *rest)
 

@@ -23,7 +23,7 @@ def decide(bench: Bench, flow: FlowRow, order: Order, *, approved: bool) -> tupl
     """
     store = bench.store
     with store.transaction():
-        lock_stock(bench)
+        lock_stock(bench, flow.target)
         decided = store.holds.is_sold(flow.source, flow.target, order.key)
         short = [] if approved or decided else shortage(bench, flow, order)
         if not short:

@@ -151,7 +151,7 @@ class Batches(Settling):
         early: dict[str, list[Effect]] = {}
         leaving = []
         with bench.store.transaction():
-            lock_stock(bench)
+            lock_stock(bench, flow.source)
             current = published_stock(bench, flow, keys)
             moments = read_moments(bench, flow.source, keys)
             for effect in claimed:
@@ -204,7 +204,7 @@ class Batches(Settling):
         told: list[Told] = []
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
-                lock_stock(self.bench)
+                lock_stock(self.bench, self.flow.source)
             # In the order of their keys: PostgreSQL would call a deadlock otherwise.
             for effect, record in sorted(items, key=lambda item: item[0].key):
                 outcome = by_key.get(record.key)
@@ -270,7 +270,7 @@ class Batches(Settling):
         told: list[Told] = []
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
-                lock_stock(self.bench)
+                lock_stock(self.bench, self.flow.source)
             for effect in submitted:
                 document = self.bench.store.effects.sent_document(effect.id)
                 # The report names the key that was handed in: the mapping tables may have made another of ours.

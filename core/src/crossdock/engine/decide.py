@@ -40,6 +40,8 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
 def remove_mapping(bench: Bench, flow: str, kind: str, value: str) -> int:
     """Remove a mapping row; answers how many there were."""
     with bench.store.transaction():
+        if kind == "sku":
+            lock_stock(bench)
         count = bench.store.gaps.remove(flow, kind, value)
         if count and kind == "sku":
             _rename_holds(bench, {flow})

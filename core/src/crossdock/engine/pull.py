@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import LEASE, Bench, Opened, Report, pause_connection, working
-from crossdock.engine.route import hold_paused, route
+from crossdock.engine.route import hold_paused, lock_targets, route
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
 from crossdock.engine.stock import stock_was_read
@@ -261,7 +261,10 @@ class _Pull:
                 if self.stream == "balance" and not moving:
                     for row in prepared:
                         self.skus.setdefault(row.ref, set()).add(row.key)
-                for flow in bench.store.config.flows_of(name, self.stream) if fresh else ():
+                flows = bench.store.config.flows_of(name, self.stream) if fresh else ()
+                if self.stream == "orders" and fresh:
+                    lock_targets(bench, name, flows)
+                for flow in flows:
                     self.counts.effects += route(bench, flow, fresh)
                 if self.stream == "orders" and fresh:
                     recognise(bench, name, fresh)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import hold_orders, lock_stock, stock_intents
+from crossdock.engine.stock import hold_orders, lock_stock, lock_stocks, stock_intents
 from crossdock.engine.substance import order_substance, status_substance
 from crossdock.errors import RecordError, UsageError
 from crossdock.personal import is_erased
@@ -42,7 +42,7 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     if not rows:
         return 0
     if flow.stream == "balance":
-        lock_stock(bench)
+        lock_stock(bench, flow.source)
     allowed = _without_echo(bench, flow, rows)
     wanted = bench.store.effects.wanted(flow.name, [_effect_key(row) for row in allowed])
     intents = _wanted(bench, flow, allowed, wanted)
@@ -58,6 +58,11 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
             bench.clock.now(),
         )  # fmt: skip
     return len(intents)
+
+
+def lock_targets(bench: Bench, connection: str, flows: Sequence[FlowRow]) -> None:
+    """Before orders of a connection are routed: the stock of every system that they may take goods from."""
+    lock_stocks(bench, {flow.target for flow in (*flows, *bench.store.config.paused_flows(connection, "orders"))})
 
 
 def _wanted(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], told: Container[str]) -> list[Intent]:

@@ -279,7 +279,7 @@ class Settling:
         now = self.bench.clock.now()
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
-                lock_stock(self.bench)
+                lock_stock(self.bench, self.flow.source)
             for effect in sorted(effects, key=lambda effect: effect.key):
                 self.bench.store.effects.ready_again(effect, until, message, self.number, now, cause)
         self._count("postponed", len(effects))

@@ -31,12 +31,22 @@ def lock_stock(bench: Bench, connection: str = "") -> None:
     """Until the end of the transaction nobody else changes what is held or published of stock.
 
     Two who do it side by side would not see each other's goods. It comes before any effect is touched; with
-    `connection` only if its stock matters to anything.
+    `connection` only its stock is locked, and only if that matters to anything: what belongs to another ERP goes on.
+    Whoever needs several takes them with `lock_stocks`, or all.
     """
-    if connection and not bench.store.config.stock_matters(connection):
-        return
-    bench.store.config.steady()  # always in this order: flows, then stock
-    bench.store.database.serialize(_STOCK)
+    store = bench.store
+    store.config.steady()  # always in this order: flows, then all stock, then that of one connection
+    if not connection:
+        store.database.serialize(_STOCK)
+    elif store.config.stock_matters(connection):
+        store.database.share(_STOCK)
+        store.database.serialize(f"{_STOCK} of {connection}")
+
+
+def lock_stocks(bench: Bench, connections: Collection[str]) -> None:
+    """The stock of several connections, always in the same order: two who take them crosswise would wait for ever."""
+    for connection in sorted(connections):
+        lock_stock(bench, connection)
 
 
 def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[str, Balance]:
@@ -82,7 +92,7 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
     store = bench.store
     if not rows or not store.config.stock_matters(flow.target):
         return
-    lock_stock(bench)
+    lock_stock(bench, flow.target)
     bound = store.records.bound(flow.source, "orders", [row.key for row in rows], flow.target)
     delivered = store.effects.delivered(flow.name, list(bound)) if bound else {}
     given_up = _given_up(bench, flow, rows)
@@ -146,7 +156,7 @@ def _more(order: Order, substance: str, delivered: tuple[str, str | None] | None
 
 def release_orders(bench: Bench, source: str, target: str, keys: Sequence[str] | None = None) -> None:
     """Orders (without `keys` all of `source`) are given up; inside a transaction."""
-    lock_stock(bench)
+    lock_stock(bench, target)
     republish(bench, target, bench.store.holds.release(source, target, keys))
 
 
@@ -154,7 +164,7 @@ def stock_was_read(
     bench: Bench, connection: str, started: datetime, skus: Sequence[str] | None = None, but: Collection[str] = ()
 ) -> None:
     """Stock of `connection` was read from `started` on, but for some SKUs: it shows the orders handed on before."""
-    lock_stock(bench)
+    lock_stock(bench, connection)
     republish(bench, connection, bench.store.holds.expire(connection, started, skus, but))
 
 

@@ -1,0 +1,469 @@
+"""A discrete-event simulation of an installation: schedules, orders, webhooks, vendors, workers and the database.
+
+A turn takes a worker's thread from beginning to end. Its Python runs one thread at a time (the interpreter lock of the
+process), its statements one at a time (the process has one connection), the server's CPU and disk are shared by all.
+While a vendor answers, only the thread waits. All times are seconds; the same seed gives the same day.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from benchmarks.installation import HOUR, PEAK, Installation, Kind, Pace, Setup, Sizes, Units
+from benchmarks.meter import Cost
+from benchmarks.servers import PATIENCE, Disk, Events, Meter, Several, Single
+
+WEBHOOK, DELIVERY, POLL, STOCK, PARCEL, REST = range(6)
+"""Turns in the order of their urgency."""
+
+_CHUNK = 8  # effects that are under way together in one push
+_BATCH = 100
+_NOTHING = Cost()
+
+
+@attrs.define(eq=False)
+class Lane:
+    """A stream or flow: its turns never overlap, and turns that are wanted meanwhile become one."""
+
+    kind: int
+    place: int
+    work: Callable[[Lane, Process], None]
+    waiting: int = 0
+    queued: bool = False
+    running: bool = False
+    not_before: float = 0.0
+    since: float = 0.0
+
+
+@attrs.define(eq=False)
+class Process:
+    """A worker process."""
+
+    python: Single
+    connection: Single
+    idle: int
+    taken: float = 0.0
+    statements: deque[tuple[Cost, int, Callable[[], None]]] = attrs.field(factory=deque)
+    asking: bool = False
+
+
+@attrs.define(eq=False)
+class Channel:
+    """A sales channel: orders that were placed and not read yet, and those that were read and not delivered."""
+
+    kind: Kind
+    orders: Lane
+    deliveries: Lane
+    stock: Lane
+    parcels: Lane
+    stock_calls: Meter
+    unread: list[float] = attrs.field(factory=list)
+    changed: int = 0
+    signals: int = 0
+    ready: list[float] = attrs.field(factory=list)
+    read_at: float = 0.0
+    stock_since: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """What came out: shares of each resource in use, orders and turns counted, lags in seconds, sorted."""
+
+    seconds: float
+    used: dict[str, float]
+    entered: int
+    unread: int
+    ready: int
+    sending: int
+    delivered: int
+    lags: list[float]
+    ages: list[float]
+    turns: int
+    in_system: float
+    turn_seconds: float
+    budgets: list[float]
+    work: Cost
+    queued: int
+    requests: float
+    kinds: dict[int, int]
+
+    @property
+    def stable(self) -> bool:
+        """Whether it keeps up: turns do not queue for more than a minute's worth of work."""
+        return self.queued < 60 * max(self.turns / self.seconds, 1)
+
+    def lag(self, share: float) -> float:
+        """The lag that `share` of all orders do not exceed; zero when none was delivered."""
+        return at_share(self.lags, share)
+
+
+def at_share(values: list[float], share: float) -> float:
+    """The value that a share of sorted values does not exceed; zero for none."""
+    return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
+
+
+class Simulation:
+    """One installation on one setup, from a second of the day on; what happens in the first `warm` seconds is not
+    counted in lags and shares."""
+
+    def __init__(
+        self, plan: Installation, setup: Setup, units: Units, *, seed: int = 1, start: float = PEAK * HOUR,
+        warm: float = 300.0,
+    ) -> None:  # fmt: skip
+        self.plan, self.setup, self.units = plan, setup, units
+        self.dice = random.Random(seed)
+        self.begin, self.counted = start, start + warm
+        self.events = Events(start)
+        counted = self.counted
+        self.processes = [
+            Process(Single(counted), Single(counted), setup.threads) for _ in range(setup.processes)
+        ]  # fmt: skip
+        self.cores, self.disk = Several(setup.cores, counted), Disk(setup.sync, counted)
+        self.locks = [Single(counted) for _ in range(1 if setup.one_lock else plan.merchants)]
+        self.queues: list[deque[Lane]] = [deque() for _ in range(REST + 1)]
+        self.sizes = Sizes(plan, self.dice)
+        self.channels = [self._channel(place) for place in range(plan.merchants * plan.channels)]
+        self.erps = [Meter(plan.erp_pace) for _ in range(plan.merchants)]
+        self.moments = [start] * plan.merchants
+        self.entered = self.delivered = self.sending = self.turns = 0
+        self.lags: list[float] = []
+        self.ages: list[float] = []
+        self.work, self.requests = _NOTHING, 0.0
+        self.kinds = dict.fromkeys(range(REST + 1), 0)
+        self._inside, self._changed, self._area, self._stay, self._done = 0, start, 0.0, 0.0, 0
+        self._schedule()
+
+    def run(self, seconds: float) -> Result:
+        """Let `seconds` pass and be counted, after the warm-up."""
+        until = self.counted + seconds
+        self.events.run(until)
+        self._count(0)
+        for process in self.processes:
+            process.taken += (self.setup.threads - process.idle) * (until - self.counted)
+        return self._result(until, seconds)
+
+    # -- what happens of itself ------------------------------------------------------------------------
+
+    def _channel(self, place: int) -> Channel:
+        pick, kind = self.dice.random() * sum(each.share for each in self.plan.kinds), self.plan.kinds[-1]
+        for each in self.plan.kinds:
+            if pick < each.share:
+                kind = each
+                break
+            pick -= each.share
+        made = Channel(
+            kind, Lane(POLL, place, self._read_orders), Lane(DELIVERY, place, self._deliver),
+            Lane(STOCK, place, self._publish), Lane(PARCEL, place, self._report), Meter(kind.stock),
+        )  # fmt: skip
+        made.read_at = self.begin - self.dice.random() * kind.every
+        return made
+
+    def _schedule(self) -> None:
+        at, uniform = self.events.at, self.dice.random
+        for channel in self.channels:
+            at(self.begin + uniform() * channel.kind.every, self._due, channel.orders, channel.kind.every)
+        for place in range(self.plan.merchants):
+            balance, parcels = Lane(REST, place, self._read_stock), Lane(REST, place, self._read_parcels)
+            at(self.begin + uniform() * self.plan.stock_every, self._due, balance, self.plan.stock_every)
+            at(self.begin + uniform() * self.plan.shipments_every, self._due, parcels, self.plan.shipments_every)
+        at(self.begin + self.dice.expovariate(self.plan.fastest), self._arrive)
+
+    def _due(self, lane: Lane, every: float) -> None:
+        self._want(lane)
+        self.events.at(self.events.now + every, self._due, lane, every)
+
+    def _arrive(self) -> None:
+        """Somebody buys; the rate is thinned from that of the busiest hour."""
+        now, fastest = self.events.now, self.plan.fastest
+        self.events.at(now + self.dice.expovariate(fastest), self._arrive)
+        if self.dice.random() * fastest > self.plan.rate(now):
+            return
+        channel = self.channels[self.sizes.pick()]
+        self.entered += 1
+        channel.unread.append(now)
+        channel.changed += self.plan.changes
+        for number in range(channel.kind.webhooks):
+            wait = 1.0 if number == 0 else self.dice.random() * 600
+            self.events.at(now + wait, self._signal, channel)
+
+    def _signal(self, channel: Channel) -> None:
+        channel.signals += 1
+        self._want(channel.orders, WEBHOOK)
+
+    # -- turns -----------------------------------------------------------------------------------------
+
+    def _want(self, lane: Lane, urgency: int | None = None) -> None:
+        """Queue a turn of a lane, unless one is queued; one that runs is followed by another."""
+        if lane.queued:
+            return
+        lane.queued = True
+        if lane.running:
+            return
+        self._count(1)
+        lane.since = self.events.now
+        if lane.not_before > self.events.now:
+            self.events.at(lane.not_before, self._enter, lane, urgency)
+        else:
+            self._enter(lane, urgency)
+
+    def _enter(self, lane: Lane, urgency: int | None) -> None:
+        self.queues[lane.kind if urgency is None else urgency].append(lane)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give the most urgent turns to the processes with the most idle threads."""
+        while True:
+            process = max(self.processes, key=lambda each: each.idle)
+            queue = next((each for each in self.queues if each), None)
+            if not process.idle or queue is None:
+                return
+            lane = queue.popleft()
+            lane.queued, lane.running = False, True
+            process.idle -= 1
+            process.taken -= max(self.events.now - self.counted, 0.0)
+            self.turns += self.events.now >= self.counted
+            self.kinds[lane.kind] += self.events.now >= self.counted
+            lane.work(lane, process)
+
+    def _end(self, lane: Lane, process: Process) -> None:
+        now = self.events.now
+        process.idle += 1
+        process.taken += max(now - self.counted, 0.0)
+        lane.running = False
+        self._count(-1)
+        if now >= self.counted:
+            self._stay += now - max(lane.since, self.counted)
+            self._done += 1
+        if lane.queued:
+            lane.queued = False
+            self._want(lane)
+        self._hand_out()
+
+    def _count(self, change: int) -> None:
+        """Keep the area under the number of turns that wait or run."""
+        now = self.events.now
+        self._area += self._inside * max(now - max(self._changed, self.counted), 0.0)
+        self._changed, self._inside = now, self._inside + change
+
+    # -- what a turn costs -----------------------------------------------------------------------------
+
+    def _spend(self, process: Process, cost: Cost, merchant: int, then: Callable[[], None]) -> None:
+        """Python first, then the statements; `then` follows when both are done."""
+        if self.events.now >= self.counted:
+            self.work += cost
+        self.events.at(process.python.serve(self.events.now, cost.cpu), self._ask, process, cost, merchant, then)
+
+    def _ask(self, process: Process, cost: Cost, merchant: int, then: Callable[[], None]) -> None:
+        process.statements.append((cost, merchant, then))
+        if not process.asking:
+            self._answer(process)
+
+    def _answer(self, process: Process) -> None:
+        process.asking = True
+        cost, merchant, then = process.statements.popleft()
+        began = self.events.now
+        share = cost.locked / cost.trips if cost.trips else 0.0
+        wire = cost.trips * self.setup.trip
+        at = self.cores.serve(began, cost.server * (1 - share)) + wire * (1 - share)
+        syncs = int(cost.syncs) + (self.dice.random() < cost.syncs % 1)
+        if share:
+            lock = self.locks[0 if self.setup.one_lock else merchant]
+            held = max(at, lock.free)
+            at = self.cores.serve(held, cost.server * share) + wire * share
+            at = self.disk.commit(at)
+            syncs = max(syncs - 1, 0)
+            lock.serve(held, at - held)
+        for _ in range(syncs):
+            at = self.disk.commit(at)
+        process.connection.serve(began, at - began)
+        self.events.at(at, self._answered, process, then)
+
+    def _answered(self, process: Process, then: Callable[[], None]) -> None:
+        process.asking = False
+        if process.statements:
+            self._answer(process)
+        then()
+
+    def _turn(
+        self, lane: Lane, process: Process, merchant: int, cost: Cost, wait: float, then: Callable[[], None],
+        requests: float = 2,
+    ) -> None:  # fmt: skip
+        """A turn with one pause for the vendor in the middle: half of the fixed cost before, the rest after it."""
+
+        if self.events.now >= self.counted:
+            self.requests += requests
+
+        def after() -> None:
+            then()
+            self._end(lane, process)
+
+        def answered() -> None:
+            self._spend(process, cost * 0.5, merchant, after)
+
+        def asked() -> None:
+            self.events.at(self.events.now + wait, answered)
+
+        self._spend(process, cost * 0.5, merchant, asked)
+
+    # -- kinds of turns --------------------------------------------------------------------------------
+
+    def _read_orders(self, lane: Lane, process: Process) -> None:
+        """By webhooks or by the schedule: new orders become effects, and less stock for all channels."""
+        channel, units = self.channels[lane.place], self.units
+        merchant = lane.place // self.plan.channels
+        now = self.events.now
+        placed, channel.unread = channel.unread, []
+        if channel.signals:
+            cost = units["signal"] + units["changed"] * max(channel.signals - 1, 0)
+        else:
+            cost = units["turn"] + units["first"] * len(placed) + units["changed"] * channel.changed
+        self.sending += len(placed)
+        channel.signals = channel.changed = 0
+        channel.read_at = now
+
+        def kept() -> None:
+            self.sending -= len(placed)
+            channel.ready += placed
+            if placed:
+                self._want(channel.deliveries)
+                self._sold(merchant, len(placed))
+
+        self._turn(lane, process, merchant, cost, 2 * channel.kind.latency, kept)
+
+    def _sold(self, merchant: int, orders: int) -> None:
+        for channel in self._of(merchant):
+            channel.stock.waiting = min(channel.stock.waiting + orders * self.plan.lines, 1_000)
+            self._want(channel.stock)
+
+    def _of(self, merchant: int) -> list[Channel]:
+        first = merchant * self.plan.channels
+        return self.channels[first : first + self.plan.channels]
+
+    def _deliver(self, lane: Lane, process: Process) -> None:
+        """Orders to the ERP, some at a time, as its budget allows."""
+        channel = self.channels[lane.place]
+        merchant = lane.place // self.plan.channels
+        meter, plan = self.erps[merchant], self.plan
+        cost = self.units["effect"] + self.units["request"] * plan.erp_calls
+
+        def more() -> None:
+            some = channel.ready[:_CHUNK]
+            if not some:
+                self._end(lane, process)
+                return
+            wait = meter.reserve(self.events.now, plan.erp_calls * len(some))
+            if wait > PATIENCE:
+                lane.not_before = self.events.now + wait
+                self._want(lane)
+                self._end(lane, process)
+                return
+            del channel.ready[: len(some)]
+            self.sending += len(some)
+            self.requests += plan.erp_calls * len(some) * (self.events.now >= self.counted)
+            ends = self.events.now + wait + plan.erp_calls * plan.erp_latency * -(-len(some) // 4)
+
+            def kept() -> None:
+                self.events.at(max(ends, self.events.now), arrived, some)
+
+            self._spend(process, cost * len(some), merchant, kept)
+
+        def arrived(some: list[float]) -> None:
+            now = self.events.now
+            self.sending -= len(some)
+            self.delivered += len(some)
+            if now >= self.counted:
+                self.lags += [now - placed for placed in some]
+            more()
+
+        self._spend(process, self.units["push"], merchant, more)
+
+    def _read_stock(self, lane: Lane, process: Process) -> None:
+        """The ERP's stock: what is raised waits until the orders of all channels were read."""
+        plan, merchant = self.plan, lane.place
+        cost = self.units["turn"] + self.units["stock_changed"] * plan.stock_changes
+        began = self.events.now
+
+        def kept() -> None:
+            for channel in self._of(merchant):
+                if channel.read_at < began:
+                    self._want(channel.orders)
+                channel.stock.waiting = min(channel.stock.waiting + plan.stock_changes, 1_000)
+                if channel.stock_since is None:
+                    channel.stock_since = self.moments[merchant]
+                self._want(channel.stock)
+            self.moments[merchant] = began
+
+        self._turn(lane, process, merchant, cost, 2 * plan.erp_latency, kept)
+
+    def _publish(self, lane: Lane, process: Process) -> None:
+        """Stock to a channel, in batches."""
+        channel, values = self.channels[lane.place], lane.waiting
+        merchant = lane.place // self.plan.channels
+        now = self.events.now
+        wait = channel.stock_calls.reserve(now, 1) if channel.kind.stock.calls < 1e9 else 0.0
+        if wait > PATIENCE:
+            # Found in the store and put off: it costs a turn with nothing to deliver.
+            lane.not_before = now + wait
+            self._want(lane)
+            self._turn(lane, process, merchant, self.units["push"], 0.0, lambda: None, 0)
+            return
+        lane.waiting = 0
+        lane.not_before = now + self.setup.stock_rest
+        since, channel.stock_since = channel.stock_since, None
+        batches = max(-(-values // _BATCH), 1)
+        cost = self.units["stock_turn"] + self.units["stock_effect"] * max(values - 1, 0)
+
+        def shown() -> None:
+            if since is not None and self.events.now >= self.counted:
+                self.ages.append(self.events.now - since)
+
+        self._turn(lane, process, merchant, cost, wait + batches * channel.kind.latency, shown, batches)
+
+    def _read_parcels(self, lane: Lane, process: Process) -> None:
+        """The ERP ships as much as it gets."""
+        plan, merchant = self.plan, lane.place
+        count = round(self.plan.rate(self.events.now) / plan.merchants * plan.shipments_every)
+        cost = self.units["turn"] + self.units["first"] * count
+
+        def kept() -> None:
+            for number, channel in enumerate(self._of(merchant)):
+                channel.parcels.waiting += count // plan.channels + (number < count % plan.channels)
+                if channel.parcels.waiting:
+                    self._want(channel.parcels)
+
+        self._turn(lane, process, merchant, cost, 2 * plan.erp_latency, kept)
+
+    def _report(self, lane: Lane, process: Process) -> None:
+        """Parcels to a channel, four at a time."""
+        channel, count = self.channels[lane.place], lane.waiting
+        merchant = lane.place // self.plan.channels
+        lane.waiting = 0
+        cost = self.units["push"] + (self.units["effect"] + self.units["request"]) * count
+        pace: Pace = channel.kind.pace
+        wait = max(count * channel.kind.latency / 4, (count - pace.burst) * 60 / pace.calls, 0.0)
+        self._turn(lane, process, merchant, cost, wait, lambda: None, count)
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def _result(self, until: float, seconds: float) -> Result:
+        threads = self.setup.threads * seconds
+        used = {
+            "worker CPU": max(each.python.used(until) for each in self.processes),
+            "worker threads": max(each.taken / threads for each in self.processes),
+            "worker's database connection": max(each.connection.used(until) for each in self.processes),
+            "stock lock": max(each.used(until) for each in self.locks),
+            "database CPU": self.cores.used(until),
+            "database disk": self.disk.used(until),
+        }
+        return Result(
+            seconds=seconds, used=used, entered=self.entered, unread=sum(len(each.unread) for each in self.channels),
+            ready=sum(len(each.ready) for each in self.channels), sending=self.sending, delivered=self.delivered,
+            lags=sorted(self.lags), ages=sorted(self.ages), turns=self.turns, in_system=self._area / seconds,
+            turn_seconds=self._stay / max(self._done, 1),
+            budgets=sorted(each.calls / (until - self.begin) * each.step for each in self.erps), work=self.work,
+            requests=self.requests, queued=sum(len(each) for each in self.queues), kinds=self.kinds,
+        )  # fmt: skip
