@@ -49,7 +49,7 @@ CHANNELS = (
     Kind(name="mirakl", share=0.25, every=900, latency=0.3, pace=Pace(calls=60, burst=20), stock=Pace(calls=1)),
     Kind(name="cdiscount", share=0.25, every=600, latency=0.3, pace=Pace(calls=120, burst=10)),
 )
-"""The connectors of this repository: default schedules, the vendors' budgets as the plugins state them; shares assumed."""
+"""Connectors of this repository: their default schedules and the budgets that they state; the shares are assumed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +100,8 @@ class Setup:
 
     `trip` is the time of a statement on the wire, `sync` that of a commit on the disk, in seconds. `one_lock`: all
     changes of stock wait for each other; otherwise only those of one ERP do. `stock_rest` is how long a flow of stock
-    rests after a batch, so that the next one carries more.
+    rests after a batch, so that the next one carries more. `patience` is how long a thread waits for a vendor's budget
+    before it puts the work off.
     """
 
     processes: int = 1
@@ -108,8 +109,9 @@ class Setup:
     cores: int = 2
     trip: float = 0.0
     sync: float = 0.0005
-    one_lock: bool = True
+    one_lock: bool = False
     stock_rest: float = 0.0
+    patience: float = 30.0
 
 
 Units = Mapping[str, Cost]

@@ -132,7 +132,7 @@ class Meter:
 
         def serialized(name: str) -> None:
             serialize(name)
-            self._holds = self._holds or name == "stock"
+            self._holds = self._holds or name.startswith("stock")
 
         database.serialize = serialized
 

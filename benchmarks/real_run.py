@@ -20,10 +20,11 @@ import attrs
 import msgspec
 
 from benchmarks.__main__ import ROOT, WORK
-from benchmarks.costs import GREEN, Server, disk_sync, load
+from benchmarks.costs import Server, disk_sync, load
 from benchmarks.installation import Installation, Kind, Setup
 from benchmarks.meter import Cost, family_cpu
 from benchmarks.simulation import Result, Simulation, at_share
+from benchmarks.units import GREEN
 from crossdock.app import App
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
@@ -106,6 +107,11 @@ class Dispatcher:
             self._sold(place)
         else:
             push(bench, self.flows[f"{'orders' if kind == DELIVER else 'stock'}{place}"])
+        if kind == STOCK:
+            # It may have read the orders of other channels, because stock is raised only after that.
+            for channel in range(merchant * CHANNELS, (merchant + 1) * CHANNELS):
+                if self.app.store.effects.due(f"orders{channel}", self.app.clock.now()):
+                    self.want((DELIVER, channel))
 
     def _sold(self, merchant: int) -> None:
         for channel in range(merchant * CHANNELS, (merchant + 1) * CHANNELS):
@@ -146,12 +152,18 @@ def real(server: Server) -> Seen:
     os.environ["CROSSDOCK_SECRET_KEY"] = "0" * 43 + "="
     with App(home, server.database("live")) as app:
         now = app.clock.now()
-        names = [*(f"c{place}" for place in range(MERCHANTS * CHANNELS)), *(f"erp{place}" for place in range(MERCHANTS))]
+        names = [
+            *(f"c{place}" for place in range(MERCHANTS * CHANNELS)),
+            *(f"erp{place}" for place in range(MERCHANTS)),
+        ]
         for name in names:
             app.keep(name, "live", {}, GREEN)
         for place in range(MERCHANTS * CHANNELS):
             channel, erp = f"c{place}", f"erp{place // CHANNELS}"
-            for name, stream, source, target in (("orders", "orders", channel, erp), ("stock", "balance", erp, channel)):
+            for name, stream, source, target in (
+                ("orders", "orders", channel, erp),
+                ("stock", "balance", erp, channel),
+            ):
                 row = FlowRow(name=f"{name}{place}", stream=stream, source=source, target=target, mode="live")
                 app.store.config.save_flow(row, now)
             app.store.config.save_stream(channel, "orders", enabled=True, every=None, cron="")

@@ -1,4 +1,4 @@
-"""What simulated work waits for: one at a time, several at a time, a disk that takes all who wait, a vendor's budget."""
+"""What simulated work waits for: one at a time, several at once, a disk that takes all who wait, a budget."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any
 import attrs
 
 from benchmarks.installation import Pace
-
-PATIENCE = 30.0
-"""Seconds that a worker waits for a budget; what has to wait longer is put off."""
 
 
 class Events:
@@ -110,11 +107,11 @@ class Meter:
         self.next = 0.0
         self.calls = 0
 
-    def reserve(self, now: float, calls: int) -> float:
-        """How long to wait for `calls` calls; a wait beyond `PATIENCE` books nothing."""
+    def reserve(self, now: float, calls: int, patience: float) -> float:
+        """How long to wait for `calls` calls; a wait beyond `patience` books nothing."""
         due = max(self.next, now)
         wait = max(due + self.step * (calls - self.pace.burst) - now, 0.0)
-        if wait <= PATIENCE:
+        if wait <= patience:
             self.next = due + self.step * calls
             self.calls += calls
         return wait

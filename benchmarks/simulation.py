@@ -11,99 +11,14 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-import attrs
-
-from benchmarks.installation import HOUR, PEAK, Installation, Kind, Pace, Setup, Sizes, Units
+from benchmarks.installation import HOUR, PEAK, Installation, Pace, Setup, Sizes, Units
+from benchmarks.lanes import DELIVERY, PARCEL, POLL, REST, STOCK, WEBHOOK, Channel, Lane, Process, Result
 from benchmarks.meter import Cost
-from benchmarks.servers import PATIENCE, Disk, Events, Meter, Several, Single
-
-WEBHOOK, DELIVERY, POLL, STOCK, PARCEL, REST = range(6)
-"""Turns in the order of their urgency."""
+from benchmarks.servers import Disk, Events, Meter, Several, Single
 
 _CHUNK = 8  # effects that are under way together in one push
 _BATCH = 100
 _NOTHING = Cost()
-
-
-@attrs.define(eq=False)
-class Lane:
-    """A stream or flow: its turns never overlap, and turns that are wanted meanwhile become one."""
-
-    kind: int
-    place: int
-    work: Callable[[Lane, Process], None]
-    waiting: int = 0
-    queued: bool = False
-    running: bool = False
-    not_before: float = 0.0
-    since: float = 0.0
-
-
-@attrs.define(eq=False)
-class Process:
-    """A worker process."""
-
-    python: Single
-    connection: Single
-    idle: int
-    taken: float = 0.0
-    statements: deque[tuple[Cost, int, Callable[[], None]]] = attrs.field(factory=deque)
-    asking: bool = False
-
-
-@attrs.define(eq=False)
-class Channel:
-    """A sales channel: orders that were placed and not read yet, and those that were read and not delivered."""
-
-    kind: Kind
-    orders: Lane
-    deliveries: Lane
-    stock: Lane
-    parcels: Lane
-    stock_calls: Meter
-    unread: list[float] = attrs.field(factory=list)
-    changed: int = 0
-    signals: int = 0
-    ready: list[float] = attrs.field(factory=list)
-    read_at: float = 0.0
-    stock_since: float | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Result:
-    """What came out: shares of each resource in use, orders and turns counted, lags in seconds, sorted."""
-
-    seconds: float
-    used: dict[str, float]
-    entered: int
-    unread: int
-    ready: int
-    sending: int
-    delivered: int
-    lags: list[float]
-    ages: list[float]
-    turns: int
-    in_system: float
-    turn_seconds: float
-    budgets: list[float]
-    work: Cost
-    queued: int
-    requests: float
-    kinds: dict[int, int]
-
-    @property
-    def stable(self) -> bool:
-        """Whether it keeps up: turns do not queue for more than a minute's worth of work."""
-        return self.queued < 60 * max(self.turns / self.seconds, 1)
-
-    def lag(self, share: float) -> float:
-        """The lag that `share` of all orders do not exceed; zero when none was delivered."""
-        return at_share(self.lags, share)
-
-
-def at_share(values: list[float], share: float) -> float:
-    """The value that a share of sorted values does not exceed; zero for none."""
-    return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
 
 
 class Simulation:
@@ -222,6 +137,9 @@ class Simulation:
             if not process.idle or queue is None:
                 return
             lane = queue.popleft()
+            if lane.running:  # its orders are being read by a turn of stock; it is wanted again when that ends
+                self._count(-1)
+                continue
             lane.queued, lane.running = False, True
             process.idle -= 1
             process.taken -= max(self.events.now - self.counted, 0.0)
@@ -233,15 +151,19 @@ class Simulation:
         now = self.events.now
         process.idle += 1
         process.taken += max(now - self.counted, 0.0)
-        lane.running = False
         self._count(-1)
         if now >= self.counted:
             self._stay += now - max(lane.since, self.counted)
             self._done += 1
+        self._free(lane)
+        self._hand_out()
+
+    def _free(self, lane: Lane) -> None:
+        """Nobody works at a lane any more; what was wanted meanwhile is wanted now."""
+        lane.running = False
         if lane.queued:
             lane.queued = False
             self._want(lane)
-        self._hand_out()
 
     def _count(self, change: int) -> None:
         """Keep the area under the number of turns that wait or run."""
@@ -312,10 +234,14 @@ class Simulation:
     # -- kinds of turns --------------------------------------------------------------------------------
 
     def _read_orders(self, lane: Lane, process: Process) -> None:
-        """By webhooks or by the schedule: new orders become effects, and less stock for all channels."""
-        channel, units = self.channels[lane.place], self.units
-        merchant = lane.place // self.plan.channels
-        now = self.events.now
+        """By webhooks or by the schedule."""
+        channel = self.channels[lane.place]
+        cost, kept = self._read(channel)
+        self._turn(lane, process, lane.place // self.plan.channels, cost, 2 * channel.kind.latency, kept)
+
+    def _read(self, channel: Channel) -> tuple[Cost, Callable[[], None]]:
+        """What it costs to read a channel now, and what follows: effects, and less stock for all channels."""
+        units, merchant = self.units, channel.orders.place // self.plan.channels
         placed, channel.unread = channel.unread, []
         if channel.signals:
             cost = units["signal"] + units["changed"] * max(channel.signals - 1, 0)
@@ -323,7 +249,7 @@ class Simulation:
             cost = units["turn"] + units["first"] * len(placed) + units["changed"] * channel.changed
         self.sending += len(placed)
         channel.signals = channel.changed = 0
-        channel.read_at = now
+        channel.read_at = self.events.now
 
         def kept() -> None:
             self.sending -= len(placed)
@@ -332,7 +258,7 @@ class Simulation:
                 self._want(channel.deliveries)
                 self._sold(merchant, len(placed))
 
-        self._turn(lane, process, merchant, cost, 2 * channel.kind.latency, kept)
+        return cost, kept
 
     def _sold(self, merchant: int, orders: int) -> None:
         for channel in self._of(merchant):
@@ -355,8 +281,8 @@ class Simulation:
             if not some:
                 self._end(lane, process)
                 return
-            wait = meter.reserve(self.events.now, plan.erp_calls * len(some))
-            if wait > PATIENCE:
+            wait = meter.reserve(self.events.now, plan.erp_calls * len(some), self.setup.patience)
+            if wait > self.setup.patience:
                 lane.not_before = self.events.now + wait
                 self._want(lane)
                 self._end(lane, process)
@@ -389,8 +315,6 @@ class Simulation:
 
         def kept() -> None:
             for channel in self._of(merchant):
-                if channel.read_at < began:
-                    self._want(channel.orders)
                 channel.stock.waiting = min(channel.stock.waiting + plan.stock_changes, 1_000)
                 if channel.stock_since is None:
                     channel.stock_since = self.moments[merchant]
@@ -404,8 +328,8 @@ class Simulation:
         channel, values = self.channels[lane.place], lane.waiting
         merchant = lane.place // self.plan.channels
         now = self.events.now
-        wait = channel.stock_calls.reserve(now, 1) if channel.kind.stock.calls < 1e9 else 0.0
-        if wait > PATIENCE:
+        wait = channel.stock_calls.reserve(now, 1, self.setup.patience) if channel.kind.stock.calls < 1e9 else 0.0
+        if wait > self.setup.patience:
             # Found in the store and put off: it costs a turn with nothing to deliver.
             lane.not_before = now + wait
             self._want(lane)
@@ -417,11 +341,26 @@ class Simulation:
         batches = max(-(-values // _BATCH), 1)
         cost = self.units["stock_turn"] + self.units["stock_effect"] * max(values - 1, 0)
 
+        # What is raised waits until the orders of all channels were read since: this turn reads those that were not.
+        behind = [] if since is None else [
+            each for each in self._of(merchant) if each.read_at < self.moments[merchant] and not each.orders.running
+        ]  # fmt: skip
+        follow = []
+        for each in behind:
+            each.orders.running = True
+            more, kept = self._read(each)
+            cost, wait = cost + more, wait + 2 * each.kind.latency
+            follow.append(kept)
+
         def shown() -> None:
+            for each, kept in zip(behind, follow, strict=True):
+                kept()
+                self._free(each.orders)
             if since is not None and self.events.now >= self.counted:
                 self.ages.append(self.events.now - since)
 
-        self._turn(lane, process, merchant, cost, wait + batches * channel.kind.latency, shown, batches)
+        requests = batches + 2 * len(behind)
+        self._turn(lane, process, merchant, cost, wait + batches * channel.kind.latency, shown, requests)
 
     def _read_parcels(self, lane: Lane, process: Process) -> None:
         """The ERP ships as much as it gets."""
