@@ -85,6 +85,12 @@ format: setup ## Format the code and sort its imports
 bench: setup ## Measure what the promises cost, against the fastest sync without any
 	$(BIN)/python -m benchmarks
 
+.PHONY: scale
+scale: setup ## Simulate an installation of many from measured costs, and renew docs/scale.md
+	$(BIN)/python -W ignore -m benchmarks.costs
+	$(BIN)/python -W ignore -m benchmarks.real_run
+	$(BIN)/python -m benchmarks.scale --write
+
 # -- keeping house -----------------------------------------------------------------------------------
 
 .PHONY: docs
