@@ -98,6 +98,8 @@ class Installation:
 class Setup:
     """The machines: worker `processes` with `threads` each, the database's `cores`, and what lies between.
 
+    `sessions` is how many connections to the database each process has.
+
     `trip` is the time of a statement on the wire, `sync` that of a commit on the disk, in seconds. `one_lock`: all
     changes of stock wait for each other; otherwise only those of one ERP do. `stock_rest` is how long a flow of stock
     rests after a batch, so that the next one carries more. `patience` is how long a thread waits for a vendor's budget
@@ -106,6 +108,7 @@ class Setup:
 
     processes: int = 1
     threads: int = 8
+    sessions: int = 1
     cores: int = 2
     trip: float = 0.0
     sync: float = 0.0005

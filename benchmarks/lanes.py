@@ -9,7 +9,7 @@ import attrs
 
 from benchmarks.installation import Kind
 from benchmarks.meter import Cost
-from benchmarks.servers import Meter, Single
+from benchmarks.servers import Meter, Several, Single
 
 WEBHOOK, DELIVERY, POLL, STOCK, PARCEL, REST = range(6)
 """Turns in the order of their urgency."""
@@ -34,11 +34,11 @@ class Process:
     """A worker process."""
 
     python: Single
-    connection: Single
+    sessions: Several
     idle: int
     taken: float = 0.0
     statements: deque[tuple[Cost, int, Callable[[], None]]] = attrs.field(factory=deque)
-    asking: bool = False
+    asking: int = 0
 
 
 @attrs.define(eq=False)

@@ -22,8 +22,9 @@ import msgspec
 from benchmarks.__main__ import ROOT, WORK
 from benchmarks.costs import Server, disk_sync, load
 from benchmarks.installation import Installation, Kind, Setup
+from benchmarks.lanes import Result, at_share
 from benchmarks.meter import Cost, family_cpu
-from benchmarks.simulation import Result, Simulation, at_share
+from benchmarks.simulation import Simulation
 from benchmarks.units import GREEN
 from crossdock.app import App
 from crossdock.engine.pull import pull

@@ -57,7 +57,7 @@ def main() -> None:
     if given.write:
         from benchmarks.figures import sections, write
 
-        write(sections(costs, answers, day(costs), base))
+        write(sections(costs, answers, day(costs)))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,26 @@
 """A discrete-event simulation of an installation: schedules, orders, webhooks, vendors, workers and the database.
 
 A turn takes a worker's thread from beginning to end. Its Python runs one thread at a time (the interpreter lock of the
-process), its statements one at a time (the process has one connection), the server's CPU and disk are shared by all.
-While a vendor answers, only the thread waits. All times are seconds; the same seed gives the same day.
+process), its statements one at a time for each of its connections to the database; the server's CPU and disk are shared
+by all. While a vendor answers, only the thread waits. All times are seconds; the same seed gives the same day.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
 
 from benchmarks.installation import HOUR, PEAK, Installation, Pace, Setup, Sizes, Units
 from benchmarks.lanes import DELIVERY, PARCEL, POLL, REST, STOCK, WEBHOOK, Channel, Lane, Process, Result
 from benchmarks.meter import Cost
-from benchmarks.servers import Disk, Events, Meter, Several, Single
+from benchmarks.servers import Meter
+from benchmarks.workers import Workers
 
 _CHUNK = 8  # effects that are under way together in one push
 _BATCH = 100
-_NOTHING = Cost()
 
 
-class Simulation:
+class Simulation(Workers):
     """One installation on one setup, from a second of the day on; what happens in the first `warm` seconds is not
     counted in lags and shares."""
 
@@ -29,27 +28,15 @@ class Simulation:
         self, plan: Installation, setup: Setup, units: Units, *, seed: int = 1, start: float = PEAK * HOUR,
         warm: float = 300.0,
     ) -> None:  # fmt: skip
-        self.plan, self.setup, self.units = plan, setup, units
-        self.dice = random.Random(seed)
-        self.begin, self.counted = start, start + warm
-        self.events = Events(start)
-        counted = self.counted
-        self.processes = [
-            Process(Single(counted), Single(counted), setup.threads) for _ in range(setup.processes)
-        ]  # fmt: skip
-        self.cores, self.disk = Several(setup.cores, counted), Disk(setup.sync, counted)
-        self.locks = [Single(counted) for _ in range(1 if setup.one_lock else plan.merchants)]
-        self.queues: list[deque[Lane]] = [deque() for _ in range(REST + 1)]
+        super().__init__(setup, plan.merchants, random.Random(seed), start, start + warm)
+        self.plan, self.units, self.begin = plan, units, start
         self.sizes = Sizes(plan, self.dice)
         self.channels = [self._channel(place) for place in range(plan.merchants * plan.channels)]
         self.erps = [Meter(plan.erp_pace) for _ in range(plan.merchants)]
-        self.moments = [start] * plan.merchants
-        self.entered = self.delivered = self.sending = self.turns = 0
+        self.moments = [start - self.dice.random() * plan.stock_every for _ in range(plan.merchants)]
+        self.entered = self.delivered = self.sending = 0
         self.lags: list[float] = []
         self.ages: list[float] = []
-        self.work, self.requests = _NOTHING, 0.0
-        self.kinds = dict.fromkeys(range(REST + 1), 0)
-        self._inside, self._changed, self._area, self._stay, self._done = 0, start, 0.0, 0.0, 0
         self._schedule()
 
     def run(self, seconds: float) -> Result:
@@ -57,8 +44,6 @@ class Simulation:
         until = self.counted + seconds
         self.events.run(until)
         self._count(0)
-        for process in self.processes:
-            process.taken += (self.setup.threads - process.idle) * (until - self.counted)
         return self._result(until, seconds)
 
     # -- what happens of itself ------------------------------------------------------------------------
@@ -74,7 +59,7 @@ class Simulation:
             kind, Lane(POLL, place, self._read_orders), Lane(DELIVERY, place, self._deliver),
             Lane(STOCK, place, self._publish), Lane(PARCEL, place, self._report), Meter(kind.stock),
         )  # fmt: skip
-        made.read_at = self.begin - self.dice.random() * kind.every
+        made.read_at = self.begin - self.dice.random() * min(kind.every, self.plan.stock_every)
         return made
 
     def _schedule(self) -> None:
@@ -86,6 +71,20 @@ class Simulation:
             at(self.begin + uniform() * self.plan.stock_every, self._due, balance, self.plan.stock_every)
             at(self.begin + uniform() * self.plan.shipments_every, self._due, parcels, self.plan.shipments_every)
         at(self.begin + self.dice.expovariate(self.plan.fastest), self._arrive)
+        self._before()
+
+    def _before(self) -> None:
+        """Orders that were placed before the beginning and wait to be read."""
+        since = min(channel.read_at for channel in self.channels)
+        rate = self.plan.rate(self.begin)
+        placed = since + self.dice.expovariate(rate)
+        while placed < self.begin:
+            channel = self.channels[self.sizes.pick()]
+            if placed > channel.read_at and not channel.kind.webhooks:
+                self.entered += 1
+                channel.unread.append(placed)
+                channel.changed += self.plan.changes
+            placed += self.dice.expovariate(rate)
 
     def _due(self, lane: Lane, every: float) -> None:
         self._want(lane)
@@ -108,128 +107,6 @@ class Simulation:
     def _signal(self, channel: Channel) -> None:
         channel.signals += 1
         self._want(channel.orders, WEBHOOK)
-
-    # -- turns -----------------------------------------------------------------------------------------
-
-    def _want(self, lane: Lane, urgency: int | None = None) -> None:
-        """Queue a turn of a lane, unless one is queued; one that runs is followed by another."""
-        if lane.queued:
-            return
-        lane.queued = True
-        if lane.running:
-            return
-        self._count(1)
-        lane.since = self.events.now
-        if lane.not_before > self.events.now:
-            self.events.at(lane.not_before, self._enter, lane, urgency)
-        else:
-            self._enter(lane, urgency)
-
-    def _enter(self, lane: Lane, urgency: int | None) -> None:
-        self.queues[lane.kind if urgency is None else urgency].append(lane)
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        """Give the most urgent turns to the processes with the most idle threads."""
-        while True:
-            process = max(self.processes, key=lambda each: each.idle)
-            queue = next((each for each in self.queues if each), None)
-            if not process.idle or queue is None:
-                return
-            lane = queue.popleft()
-            if lane.running:  # its orders are being read by a turn of stock; it is wanted again when that ends
-                self._count(-1)
-                continue
-            lane.queued, lane.running = False, True
-            process.idle -= 1
-            process.taken -= max(self.events.now - self.counted, 0.0)
-            self.turns += self.events.now >= self.counted
-            self.kinds[lane.kind] += self.events.now >= self.counted
-            lane.work(lane, process)
-
-    def _end(self, lane: Lane, process: Process) -> None:
-        now = self.events.now
-        process.idle += 1
-        process.taken += max(now - self.counted, 0.0)
-        self._count(-1)
-        if now >= self.counted:
-            self._stay += now - max(lane.since, self.counted)
-            self._done += 1
-        self._free(lane)
-        self._hand_out()
-
-    def _free(self, lane: Lane) -> None:
-        """Nobody works at a lane any more; what was wanted meanwhile is wanted now."""
-        lane.running = False
-        if lane.queued:
-            lane.queued = False
-            self._want(lane)
-
-    def _count(self, change: int) -> None:
-        """Keep the area under the number of turns that wait or run."""
-        now = self.events.now
-        self._area += self._inside * max(now - max(self._changed, self.counted), 0.0)
-        self._changed, self._inside = now, self._inside + change
-
-    # -- what a turn costs -----------------------------------------------------------------------------
-
-    def _spend(self, process: Process, cost: Cost, merchant: int, then: Callable[[], None]) -> None:
-        """Python first, then the statements; `then` follows when both are done."""
-        if self.events.now >= self.counted:
-            self.work += cost
-        self.events.at(process.python.serve(self.events.now, cost.cpu), self._ask, process, cost, merchant, then)
-
-    def _ask(self, process: Process, cost: Cost, merchant: int, then: Callable[[], None]) -> None:
-        process.statements.append((cost, merchant, then))
-        if not process.asking:
-            self._answer(process)
-
-    def _answer(self, process: Process) -> None:
-        process.asking = True
-        cost, merchant, then = process.statements.popleft()
-        began = self.events.now
-        share = cost.locked / cost.trips if cost.trips else 0.0
-        wire = cost.trips * self.setup.trip
-        at = self.cores.serve(began, cost.server * (1 - share)) + wire * (1 - share)
-        syncs = int(cost.syncs) + (self.dice.random() < cost.syncs % 1)
-        if share:
-            lock = self.locks[0 if self.setup.one_lock else merchant]
-            held = max(at, lock.free)
-            at = self.cores.serve(held, cost.server * share) + wire * share
-            at = self.disk.commit(at)
-            syncs = max(syncs - 1, 0)
-            lock.serve(held, at - held)
-        for _ in range(syncs):
-            at = self.disk.commit(at)
-        process.connection.serve(began, at - began)
-        self.events.at(at, self._answered, process, then)
-
-    def _answered(self, process: Process, then: Callable[[], None]) -> None:
-        process.asking = False
-        if process.statements:
-            self._answer(process)
-        then()
-
-    def _turn(
-        self, lane: Lane, process: Process, merchant: int, cost: Cost, wait: float, then: Callable[[], None],
-        requests: float = 2,
-    ) -> None:  # fmt: skip
-        """A turn with one pause for the vendor in the middle: half of the fixed cost before, the rest after it."""
-
-        if self.events.now >= self.counted:
-            self.requests += requests
-
-        def after() -> None:
-            then()
-            self._end(lane, process)
-
-        def answered() -> None:
-            self._spend(process, cost * 0.5, merchant, after)
-
-        def asked() -> None:
-            self.events.at(self.events.now + wait, answered)
-
-        self._spend(process, cost * 0.5, merchant, asked)
 
     # -- kinds of turns --------------------------------------------------------------------------------
 
@@ -389,11 +266,11 @@ class Simulation:
     # -- the end ---------------------------------------------------------------------------------------
 
     def _result(self, until: float, seconds: float) -> Result:
-        threads = self.setup.threads * seconds
+        span, threads = until - self.counted, self.setup.threads
         used = {
             "worker CPU": max(each.python.used(until) for each in self.processes),
-            "worker threads": max(each.taken / threads for each in self.processes),
-            "worker's database connection": max(each.connection.used(until) for each in self.processes),
+            "worker threads": max((each.taken / span + threads - each.idle) / threads for each in self.processes),
+            "worker's database connection": max(each.sessions.used(until) for each in self.processes),
             "stock lock": max(each.used(until) for each in self.locks),
             "database CPU": self.cores.used(until),
             "database disk": self.disk.used(until),
