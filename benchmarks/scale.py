@@ -52,8 +52,10 @@ def main() -> None:
         show([tried(size, costs, attrs.evolve(base, **named)) if named else answer(size, costs, base)])
         return
     with ProcessPoolExecutor(2) as pool:
-        answers = list(pool.map(functools.partial(answer, costs=costs, base=base), SIZES))
-    show(answers)
+        answers = []
+        for each in pool.map(functools.partial(answer, costs=costs, base=base), SIZES):
+            show([each])
+            answers.append(each)
     if given.write:
         from benchmarks.figures import sections, write
 

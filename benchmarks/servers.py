@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -68,34 +70,27 @@ class Several:
         return sum(core.used(until) for core in self.cores) / len(self.cores)
 
 
-@attrs.define
 class Disk:
-    """Writes what waits for it together: who comes while it writes is in the next write."""
+    """Writes what waits for it together: who comes while it writes waits for the rest of that, and for the next write.
 
-    seconds: float
-    start: float = 0.0
-    ends: float = 0.0
-    busy: float = 0.0
-    waiting: bool = False
+    Sessions commit in any order, so it is told by chance whether one meets a write: by the rate of commits so far.
+    """
+
+    def __init__(self, seconds: float, dice: random.Random, start: float) -> None:
+        self.seconds = seconds
+        self._dice = dice
+        self._begin = start
+        self._commits = 0
 
     def commit(self, now: float) -> float:
         """When a commit that comes now is on the disk."""
-        if self.waiting and now >= self.ends:
-            self.waiting = False
-            self._write(self.ends)
-        if now >= self.ends:
-            self._write(now)
-            return self.ends
-        self.waiting = True
-        return self.ends + self.seconds
-
-    def _write(self, now: float) -> None:
-        self.ends = now + self.seconds
-        self.busy += max(self.ends - max(now, self.start), 0.0)
+        self._commits += 1
+        meets = self._dice.random() < self.used(now)
+        return now + self.seconds * (1 + (self._dice.random() if meets else 0.0))
 
     def used(self, until: float) -> float:
-        """The share of the time since `start` in which it wrote."""
-        return (self.busy - max(self.ends - max(until, self.start), 0.0)) / (until - self.start)
+        """The share of the time in which it writes: commits that come at random share their writes."""
+        return 1 - math.exp(-self._commits * self.seconds / max(until - self._begin, self.seconds, 1e-9))
 
 
 class Meter:

@@ -45,11 +45,11 @@ class Answer:
     result: Result
 
 
-def demand(plan: Installation, costs: Costs, setup: Setup, seconds: float = 60.0) -> dict[str, float]:
+def demand(plan: Installation, costs: Costs, setup: Setup, seconds: float = 30.0) -> dict[str, float]:
     """How many of each resource are busy at once in the peak hour when there are enough of all."""
     guess = max(int(plan.rate(PEAK * HOUR) * 0.3 + plan.connections / 2_000), 1)
     roomy = attrs.evolve(setup, processes=guess, threads=256, cores=max(guess, 4), sync=SYNC / 100)
-    result = Simulation(plan, roomy, costs.postgresql, warm=60).run(seconds)
+    result = Simulation(plan, roomy, costs.postgresql, warm=30).run(seconds)
     work = result.work * (1 / seconds)
     # A commit that comes while the disk writes waits for the rest of that write, too: half of one more.
     taken = work.trips * setup.trip + work.server + work.syncs * setup.sync * 1.5
@@ -93,15 +93,15 @@ def sized(needed: dict[str, float], setup: Setup) -> Setup:
     )
 
 
-def answer(size: tuple[int, float, float], costs: Costs, base: Setup, orders: float = 12_000) -> Answer:
+def answer(size: tuple[int, float, float], costs: Costs, base: Setup, orders: float = 6_000) -> Answer:
     """Simulate one size on a setup that fits it, for as long as it takes for some thousand orders."""
     connections, daily, surge = size
     plan = Installation(connections=connections, orders=daily, surge=surge)
     needed = demand(plan, costs, base)
     name, share = first_limit(needed, base)
-    setup, seconds = sized(needed, base), min(max(orders / plan.rate(PEAK * HOUR), 240.0), 2 * HOUR)
-    for _ in range(4):
-        result = Simulation(plan, setup, costs.postgresql, warm=min(seconds, 300)).run(seconds)
+    setup, seconds = sized(needed, base), min(max(orders / plan.rate(PEAK * HOUR), 60.0), 2 * HOUR)
+    for _ in range(3):
+        result = Simulation(plan, setup, costs.postgresql, warm=min(seconds, 120)).run(seconds)
         if max(result.used[each] for each in WORKERS) < 0.85 and result.stable:
             break
         setup = attrs.evolve(setup, processes=math.ceil(setup.processes * 1.5))

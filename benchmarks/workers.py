@@ -21,7 +21,7 @@ class Workers:
         self.processes = [
             Process(Single(counted), Several(setup.sessions, counted), setup.threads) for _ in range(setup.processes)
         ]  # fmt: skip
-        self.cores, self.disk = Several(setup.cores, counted), Disk(setup.sync, counted)
+        self.cores, self.disk = Several(setup.cores, counted), Disk(setup.sync, dice, start)
         self.locks = [Single(counted) for _ in range(1 if setup.one_lock else locks)]
         self.queues: list[deque[Lane]] = [deque() for _ in range(REST + 1)]
         self.turns, self.work, self.requests = 0, Cost(), 0.0

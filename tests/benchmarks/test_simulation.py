@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 
@@ -95,10 +96,15 @@ def test_one_after_the_other_and_several_at_once():
     assert one.used(10) == pytest.approx(0.5)
 
 
-def test_commits_that_come_while_the_disk_writes_share_the_next_write():
-    disk = Disk(1.0)
+def test_a_commit_takes_one_write_or_what_is_left_of_another_and_one():
+    disk = Disk(0.01, random.Random(1), 0.0)
 
-    assert [disk.commit(0.0), disk.commit(0.2), disk.commit(0.9), disk.commit(1.5)] == [1.0, 2.0, 2.0, 3.0]
+    rare = [disk.commit(at) - at for at in range(1, 100)]
+    dense = [disk.commit(100 + at / 1_000) - (100 + at / 1_000) for at in range(100_000)]
+
+    assert sum(rare) / len(rare) == pytest.approx(0.01, rel=0.02)
+    assert all(0.01 <= took < 0.0201 for took in dense)
+    assert disk.used(200) == pytest.approx(1 - 2.718 ** -(100_099 * 0.01 / 200), rel=0.01)
 
 
 def test_a_budget_spaces_calls_and_books_nothing_beyond_patience():
