@@ -21,7 +21,7 @@ import attrs
 import msgspec
 
 from benchmarks.__main__ import WORK
-from benchmarks.many import door, large, memory, memory_here
+from benchmarks.many import door, large, memory, memory_here, tick
 from benchmarks.meter import Cost
 from benchmarks.units import units
 
@@ -55,6 +55,7 @@ class Costs:
     commits: dict[str, float]
     sync: dict[str, float]
     door: dict[str, dict[str, float]]
+    tick: dict[str, dict[str, float]]
     large: dict[str, float]
     memory: dict[str, float]
 
@@ -165,6 +166,7 @@ def measure() -> Costs:
         sqlite=sqlite, postgresql=postgres, disk={"sqlite": disk_sqlite, "postgresql": disk_postgres},
         commits=commits(uri), sync={"seconds": disk_sync(), "statement": statement_time(uri)},
         door={"sqlite": door(""), "postgresql": door(server.database("door"))},
+        tick={"sqlite": tick("", 0), "postgresql": tick(server.database("tick"), postmaster)},
         large=among, memory=memory(),
     )  # fmt: skip
 

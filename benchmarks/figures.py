@@ -65,7 +65,9 @@ def machine_lines(costs: Costs) -> list[str]:
         f"has {costs.memory['worker'] / 1e6:.0f} MB, each open connection adds {open_kb:.0f} kB, each row of one "
         f"that was not opened {idle_kb:.1f} kB. An order's way from webhook to delivery takes {alone * 1000:.1f} ms of "
         f"CPU (worker and server) alone and {many * 1000:.1f} ms among 10,000 connections and 20,000 runs. "
-        "Durable commits a second by sessions: "
+        "Asking once what is due takes "
+        f"{costs.tick['postgresql']['1,000'] * 1000:.0f} ms of CPU among 1,000 connections and "
+        f"{costs.tick['postgresql']['10,000'] * 1000:.0f} ms among 10,000. Durable commits a second by sessions: "
         + ", ".join(f"{sessions}: {rate:,.0f}" for sessions, rate in costs.commits.items())
         + f" (PostgreSQL from a wheel, fsync on, on the virtual disk of a shared machine; one sync took "
         f"{costs.sync['seconds'] * 1000:.1f} ms).", "", *disk,

@@ -9,6 +9,7 @@ import hmac
 import os
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from crossdock.store.database import stamp
 def fill(app: App, connections: int) -> None:
     """Rows as of an installation of `connections`: four streams each, and two flows for each channel."""
     database, at = app.store.database, stamp(app.clock.now())
+    later = stamp(app.clock.now() + timedelta(days=1))
     settings = "{" + ", ".join(f'"setting{number}": "{"x" * 40}"' for number in range(8)) + "}"
     names = [f"c{number}" for number in range(connections)]
     with database.transaction():
@@ -37,8 +39,8 @@ def fill(app: App, connections: int) -> None:
             [(name, "null", settings, "active", at, at) for name in names],
         )  # fmt: skip
         database.upsert(
-            "stream", ("connection", "stream", "enabled", "synced_at"), ("connection", "stream"),
-            [(name, stream, 1, at) for name in names for stream in ("orders", "balance", "products", "prices")],
+            "stream", ("connection", "stream", "enabled", "synced_at", "next_at"), ("connection", "stream"),
+            [(name, stream, 1, at, later) for name in names for stream in ("orders", "balance", "products", "prices")],
         )  # fmt: skip
         database.upsert(
             "flow", ("name", "stream", "source", "target", "mode", "created_at"), ("name",),
@@ -96,6 +98,25 @@ def large(database: str, postmaster: int) -> dict[str, float]:
         for count in (1_000, 10_000):
             fill(app, count)
             weigh(f"among {count:,} connections")
+    return found
+
+
+def tick(database: str, postmaster: int) -> dict[str, float]:
+    """CPU seconds, of worker and server, of asking once what is due, by the number of connections."""
+    found = {}
+    with shop(1) as url, project(database, url) as app:
+        meter, agenda = Meter(app, postmaster), app.store.agenda
+        for count in (1_000, 10_000):
+            fill(app, count)
+
+            def ask() -> None:
+                now = app.clock.now()
+                agenda.streams(now)
+                agenda.flows(now)
+                agenda.inboxes()
+
+            cost = meter(ask, 10)
+            found[f"{count:,}"] = cost.cpu + cost.server
     return found
 
 

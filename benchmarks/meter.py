@@ -101,7 +101,7 @@ class Meter:
 
         database._commit = committed
         for name in ("run", "query", "many"):
-            self._count_writes(database, name, lambda: database._durable)
+            self._count_writes(database, name)
 
     def _count_postgres(self, database: Any) -> None:
         begin, commit = database._begin, database._commit
@@ -120,7 +120,7 @@ class Meter:
 
         database._begin, database._commit = begun, committed
         for name in ("run", "query", "many"):
-            self._count_writes(database, name, lambda: True)
+            self._count_writes(database, name)
         upsert = database.upsert
 
         def upserted(table: str, columns: Any, key: Any, rows: Any) -> None:
@@ -140,12 +140,12 @@ class Meter:
         self._trips += statements
         self._locked += statements * self._holds
 
-    def _count_writes(self, database: Database, name: str, durable: Callable[[], bool]) -> None:
+    def _count_writes(self, database: Database, name: str) -> None:
         original = getattr(database, name)
 
         def counted(sql: str, *rest: Any) -> Any:
             self._sent()
-            self._syncs += not database._depth and not sql.startswith("SELECT") and durable()
+            self._syncs += not database._depth and not database._quick and not sql.startswith("SELECT")
             return original(sql, *rest)
 
         setattr(database, name, counted)

@@ -52,7 +52,8 @@ class Single:
 
     def used(self, until: float) -> float:
         """The share of the time since `start` in which it was busy."""
-        return (self.busy - max(self.free - max(until, self.start), 0.0)) / (until - self.start)
+        # What is booked beyond `until` was not served yet; there may be a gap before it.
+        return max(self.busy - max(self.free - max(until, self.start), 0.0), 0.0) / (until - self.start)
 
 
 class Several:
