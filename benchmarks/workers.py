@@ -104,22 +104,36 @@ class Workers:
             self._answer(process)
 
     def _answer(self, process: Process) -> None:
+        """The statements before a lock, and those under it; each part begins when the one before has ended."""
         process.asking += 1
         cost, merchant, then = process.statements.popleft()
         began = self.events.now
         share = cost.locked / cost.trips if cost.trips else 0.0
-        wire = cost.trips * self.setup.trip
-        at = self.cores.serve(began, cost.server * (1 - share)) + wire * (1 - share)
         syncs = int(cost.syncs) + (self.dice.random() < cost.syncs % 1)
+        at = self._served(began, cost, 1 - share, max(syncs - 1, 0) if share else syncs)
         if share:
             lock = self.locks[0 if self.setup.one_lock else merchant]
-            held = max(at, lock.free)
-            at = self.cores.serve(held, cost.server * share) + wire * share
-            at = self.disk.commit(at)
-            syncs = max(syncs - 1, 0)
-            lock.serve(held, at - held)
+            self.events.at(at, self._lock, process, cost, share, lock, syncs, began, then)
+        else:
+            self._finish(process, began, at, then)
+
+    def _lock(
+        self, process: Process, cost: Cost, share: float, lock: Single, syncs: int, began: float,
+        then: Callable[[], None],
+    ) -> None:  # fmt: skip
+        held = max(self.events.now, lock.free)
+        at = self._served(self.events.now, cost, share, min(syncs, 1)) + held - self.events.now
+        lock.serve(held, at - held)
+        self._finish(process, began, at, then)
+
+    def _served(self, now: float, cost: Cost, share: float, syncs: int) -> float:
+        """When a share of statements that begin now is answered."""
+        at = self.cores.serve(now, cost.server * share) + cost.trips * self.setup.trip * share
         for _ in range(syncs):
             at = self.disk.commit(at)
+        return at
+
+    def _finish(self, process: Process, began: float, at: float, then: Callable[[], None]) -> None:
         process.sessions.serve(began, at - began)
         self.events.at(at, self._answered, process, then)
 
