@@ -14,7 +14,7 @@ from benchmarks.costs import UNITS, Costs
 from benchmarks.installation import Installation, Setup, Units
 from benchmarks.lanes import Result, at_share
 from benchmarks.simulation import Simulation
-from benchmarks.sizing import FULL, MOVES, SYNC, TRIP, Answer, Day, span
+from benchmarks.sizing import FULL, MOVES, SYNC, TOO_FULL, TRIP, Answer, Day, span
 
 PAGE = ROOT / "docs" / "scale.md"
 REAL = WORK / "real_run.json"
@@ -205,8 +205,9 @@ def sections(costs: Costs, answers: Sequence[Answer], per_day: Day) -> list[str]
         f"of a core with {CORE_MEMORY:.0f} GB, {GIGABYTE_MONTH:.2f} euros for a month of a gigabyte.", "",
         "## What one of each costs", "", *costs_table(costs), *machine_lines(costs),
         "## What each size needs", "",
-        f"Setups are chosen so that nothing a setting moves is used beyond {FULL:.0%} in the peak hour. Memory is that "
-        "of the workers when each process has opened every connection, and that of the database at the assumed "
+        f"Setups aim at {FULL:.0%} of each resource in the peak hour, and have more processes where more than "
+        f"{TOO_FULL:.0%} came out. Memory is that of the workers when each process has opened every connection, and "
+        "that of the database at the assumed "
         "gigabytes a core; one more core is for the door and the scheduler.", "",
         *answers_table(answers, costs, per_day), "The first limit, and what to turn:", "", *moves, "",
         "## How much of each is in use", "", *limits_table(answers), *day_lines(per_day),
