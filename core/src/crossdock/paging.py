@@ -4,7 +4,8 @@
 walking), so nothing that moves can slip past a page number; more rows in one tick of the vendor's clock than fit a page
 are read by key with a seam check; the first import is cut at the ranks of the list and its parts are walked side by
 side. `offset_pages` is for lists that only have offsets, `settled_rows` for lists that only have page numbers,
-`token_pages` for lists that hand out the next page's address or token.
+`token_pages` for lists that hand out the next page's address or token. `ChangeLists` is the short way for an API whose
+lists by change time all take the same query parameters.
 
 A cursor is never ahead of what was handed out: restarting from it repeats at most the pages under way.
 """
@@ -16,16 +17,19 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 import attrs
 import msgspec
 
-from crossdock.errors import ConnectorError, PluginError, TransientError
+from crossdock.errors import ConnectorError, PluginError, TransientError, UnsupportedError
 from crossdock.http.answer import Answer, Row, decode_row
-from crossdock.session import Since
+from crossdock.mapping import required, utc
+from crossdock.session import ByKeys, Check, Page, Query, Session, Since
 
+R = TypeVar("R")
 W = TypeVar("W")
 T = TypeVar("T")
 
@@ -575,3 +579,131 @@ def token_pages(
         if token in used:
             raise PluginError("The list handed out the same page token twice; reading it would never end.")
         used.add(token)
+
+
+@attrs.frozen(kw_only=True)
+class ChangeLists:
+    """How an API lists what changed, said once for all of its lists; `pages` answers both kinds of query.
+
+    `since`, `before`, `limit`, `offset` and `keys` are the vendor's query parameters; `by_time` and `by_key` are those
+    that sort, oldest change or lowest key first. Beneath is `walk_feeds` with all that it promises: what is asked for
+    by other means (an exclusive bound, local time, a path for each state) gets a `ChangeFeed` of its own.
+    """
+
+    since: str  #: the parameter for changes from a moment on, inclusive
+    before: str  #: the parameter for changes before a moment, exclusive
+    by_time: Mapping[str, str]  #: the parameters that sort by change time, oldest first
+    by_key: Mapping[str, str]  #: the parameters that sort by key
+    keys: str = ""  #: the parameter for keys, joined by commas; empty: rows cannot be asked for by key
+    limit: str = "limit"  #: the parameter for the number of rows
+    offset: str = "offset"  #: the parameter for the number of rows to leave out
+    rows: str = ""  #: the field of an answer that holds the rows; empty: the answer is the list
+    total: str = "X-Total-Count"  #: the header with the number of all rows; it does no harm if there is none
+    changed: str = "changed"  #: the attribute of a row with its change time: text with an offset, or a `datetime`
+    page_size: int = 100  #: rows in a page
+    granularity: timedelta = timedelta(seconds=1)  #: the resolution of the vendor's change clock
+    overlap: timedelta = timedelta(minutes=10)  #: how far each run reads back
+    budget: str = ""  #: the budget that the requests belong to
+
+    def pages(
+        self,
+        session: Session[Any],
+        query: Query,
+        path: str,
+        row: type[W],
+        to_record: Callable[[W], R | str],
+        *,
+        key: str = "id",
+    ) -> Iterator[Page[R]]:
+        """Pages of the list at `path`, whose rows are a `row` each and become records by `to_record`.
+
+        `key` is the attribute of a row with its key. A row that does not fit `row` still has its place in the walk, and
+        is a reject under its own key. Raises `PluginError` when rows come that nobody asked for.
+        """
+        feed = self._feed(session, path, row, key)
+        if isinstance(query, ByKeys):
+            batches = self._named(session, query, path, feed)
+        else:
+            batches = walk_feeds({path: feed}, query)
+        for batch in batches:
+            for each in batch.rows:
+                if each.error is not None and not each.error.key and _sketch(feed, each) is not None:
+                    each.error.key = _key(feed, each)
+            yield session.page(batch.rows, to_record, cursor=batch.cursor or None, identify=feed.key)
+
+    def check(self, session: Session[Any], path: str) -> Check:
+        """A green step of verify named after the list at `path`, once it can be read; raises why it cannot."""
+        count = self._count(self._get(session, path, {**self.by_time, self.limit: 1}))
+        return Check(name=path.capitalize(), state="ok", detail="" if count is None else f"{count} in all")
+
+    def _feed(self, session: Session[Any], path: str, row: type[W], key: str) -> ChangeFeed[W]:
+        def read(reading: Reading) -> Answer:
+            sorting = self.by_key if reading.by_key else self.by_time
+            asked = {self.since: self._stamp(reading.lo), self.before: self._stamp(reading.hi), **sorting}
+            return self._get(session, path, {**asked, self.limit: reading.limit, self.offset: reading.offset})
+
+        shape: Any = row
+        decoder, sketch = _decoders(shape, key, self.changed)
+        return ChangeFeed(
+            read=read,
+            decoder=decoder,
+            sketch=sketch,
+            key=lambda each: str(getattr(each, key)),
+            moment=self._moment,
+            page_size=self.page_size,
+            granularity=self.granularity,
+            overlap=self.overlap,
+            total=self._count,
+        )
+
+    def _named(self, session: Session[Any], query: ByKeys, path: str, feed: ChangeFeed[W]) -> Iterator[Batch[W]]:
+        if not self.keys:
+            raise UnsupportedError(f"The list {path} cannot be asked by key.", hint="Read what changed instead.")
+        for keys in chunks(query.keys, self.page_size):
+            answer = self._get(session, path, {self.keys: ",".join(keys), self.limit: len(keys)})
+            rows = answer.rows(feed.decoder)
+            strange = {_key(feed, each) for each in rows if _sketch(feed, each) is not None} - set(keys)
+            if strange:  # some systems ignore a filter that they do not know, and answer everything
+                raise PluginError(f"{answer.url} answered {len(strange)} rows that nobody asked for.")
+            yield Batch(rows, "")
+
+    def _get(self, session: Session[Any], path: str, asked: Mapping[str, Any]) -> Answer:
+        answer = session.http.get(path, asked, budget=self.budget)
+        if not self.rows:
+            return answer
+        within = getattr(answer.decode(_envelope(self.rows)), "rows")  # noqa: B009  its class is made at run time
+        return attrs.evolve(answer, content=bytes(within))
+
+    def _stamp(self, at: datetime | None) -> str | None:
+        if at is None:
+            return None
+        precision = "seconds" if not self.granularity.microseconds else "microseconds"
+        return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+    def _moment(self, row: Any) -> datetime:
+        value = getattr(row, self.changed)
+        return value if isinstance(value, datetime) else required(utc(value, self.changed), self.changed)
+
+    def _count(self, answer: Answer) -> int | None:
+        count = answer.headers.get(self.total.lower(), "")
+        return int(count) if count.isdecimal() else None
+
+
+@cache
+def _decoders(row: Any, key: str, changed: str) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:
+    """Decoders of a row, and of just its key and change time under the names that they have on the wire."""
+    names = {each.name: each.encode_name for each in msgspec.structs.fields(row)}
+    for name in (key, changed):
+        if name not in names:
+            raise PluginError(f"{row.__name__} has no field {name!r}.", hint="Name its key and its change time.")
+    # A row without a change time still has a key to be named by.
+    fields = [
+        (key, Any, msgspec.field(name=names[key])),
+        (changed, Any, msgspec.field(name=names[changed], default=None)),
+    ]
+    return msgspec.json.Decoder(row), msgspec.json.Decoder(msgspec.defstruct("Sketch", fields))
+
+
+@cache
+def _envelope(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("rows", msgspec.Raw, msgspec.field(name=name))]))

@@ -15,7 +15,7 @@ How the kit makes things happen in a sandbox that it does not know is told by th
 * `ConnectorContract`: the test class. `connector` names the installed connector; `exempt` maps a hazard's name to a
   reason that users can read.
 * `ConnectorFixtures`: the fixtures alone, for an author's own test classes: `stage`, `sandbox`, `session`, `clock`,
-  `golden`.
+  `golden`. `Golden` is what the last of them is.
 * `Stage`: a served sandbox and sessions to it; `open_stage` makes one outside of the fixtures.
 * `HAZARDS`, `Hazard`, `Result`, `play`: the list, and how to play one of them without pytest.
 """
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossdock.testing.contract import ConnectorContract as ConnectorContract
     from crossdock.testing.contract import ConnectorFixtures as ConnectorFixtures
+    from crossdock.testing.golden import Golden as Golden
     from crossdock.testing.hazards import HAZARDS as HAZARDS
     from crossdock.testing.hazards.hazard import Hazard as Hazard
     from crossdock.testing.playing import Result as Result
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ConnectorContract": "contract",
     "ConnectorFixtures": "contract",
+    "Golden": "golden",
     "HAZARDS": "hazards",
     "Hazard": "hazards.hazard",
     "Result": "playing",
