@@ -490,6 +490,11 @@ def find(name: str) -> tuple[Found, Any]:
     raise UsageError(f"There is no connector {name!r} installed.", hint=f"pip install crossdock-{name}")
 
 
+def taken_names() -> set[str]:
+    """The names of all connectors that are installed, usable or not; nothing is imported."""
+    return {found.name for found, _ in _entry_points() if found.group == CONNECTORS}
+
+
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(ConnectorSpec)

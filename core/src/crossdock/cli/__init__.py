@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("crossdock.cli.doctor:doctor", "Check this installation and project."),
     "sandbox": ("crossdock.cli.sandbox:sandbox", "A system's twin on this machine, for trying without an account."),
     "simulate": ("crossdock.cli.simulate:simulate", "The project with sandboxes for systems, killed at every step."),
+    "new-connector": ("crossdock.cli.new_connector:new_connector", "Write a connector that works: yours to change."),
     "apply": ("crossdock.cli.apply:apply", "Make the project what crossdock.toml says."),
     "export": ("crossdock.cli.export:export", "Write the project as configuration, without secrets."),
     "db": ("crossdock.cli.db:db", "The database: upgrade, check, prune, say that it was restored."),

@@ -126,6 +126,8 @@ def _check_name(name: str) -> None:
         )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         raise UsageError(f"{name!r} is a word of Python.", hint=f"Take another name, such as {name}_shop.")
+    if name == "local":
+        raise UsageError("crossdock_local is a project's own plugin.", hint="Take the vendor's name.")
 
 
 def _check(option: str, chosen: tuple[str, ...], offered: tuple[str, ...]) -> None:

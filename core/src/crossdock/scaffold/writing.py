@@ -18,7 +18,7 @@ _SUFFIX = ".jinja"
 
 
 def write(choices: Choices, folder: Path) -> list[Path]:
-    """Write the connector into `folder`, which is made, and answer the files relative to it, in order.
+    """Write the connector into `folder`, which is made, and answer the files relative to it.
 
     Raises `UsageError` when there is something in the folder already, or when it cannot be written.
     """
@@ -34,7 +34,7 @@ def write(choices: Choices, folder: Path) -> list[Path]:
         raise UsageError(
             f"{folder} cannot be written: {error.strerror}.", hint="Name another place with --dir."
         ) from error
-    return [Path(name) for name in files]
+    return sorted(Path(name) for name in files)
 
 
 def _files(choices: Choices) -> dict[str, str]:
