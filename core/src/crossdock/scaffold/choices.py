@@ -34,6 +34,7 @@ WRITES = ("orders", "shipments", "products", "prices", "balance")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 30
+_LONGEST_TITLE = 40
 _PATHS = {"balance": "stock"}
 _RECORDS = {"orders": "Order", "products": "Product", "prices": "Price", "balance": "Balance"}
 
@@ -63,7 +64,11 @@ class Choices:
         if not self.streams:
             raise UsageError("A connector reads one stream at least.", hint=f"--streams takes {', '.join(STREAMS)}.")
         if '"' in self.title or "\\" in self.title or not self.title.isprintable():
-            raise UsageError("The title has a quotation mark or another sign that cannot stand in code.")
+            raise UsageError(
+                "The title has a quotation mark or another sign that cannot stand in code.", hint="Leave it out."
+            )
+        if len(self.title.strip()) > _LONGEST_TITLE:
+            raise UsageError(f"The title is longer than {_LONGEST_TITLE} characters.", hint="Take a shorter one.")
         set_ = object.__setattr__
         set_(self, "title", self.title.strip() or self.name.replace("_", " ").title())
         set_(self, "streams", tuple(each for each in STREAMS if each in self.streams))

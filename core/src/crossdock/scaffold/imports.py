@@ -35,6 +35,7 @@ _MODULES = (
     "hashlib",
     "hmac",
     "msgspec",
+    "pytest",
     "re",
     "secrets",
     "subprocess",

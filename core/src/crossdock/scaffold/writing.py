@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -39,6 +40,19 @@ def write(choices: Choices, folder: Path) -> list[Path]:
 
 def _files(choices: Choices) -> dict[str, str]:
     """The text of every file, by its path."""
+    environment = _environment()
+    made: dict[str, str] = {}
+    for template in sorted(environment.list_templates(extensions=["jinja"])):
+        text = environment.get_template(template).render(it=choices)
+        path = _path(template, choices)
+        # A file that the choices need no word of is none.
+        if text.strip() or path.name == "py.typed":
+            made[str(path)] = _tidied(text, path, choices)
+    return made
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=False,  # noqa: S701  it writes Python, not HTML
@@ -48,14 +62,7 @@ def _files(choices: Choices) -> dict[str, str]:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(call=_call, table=_table, words=_words)
-    made: dict[str, str] = {}
-    for template in sorted(environment.list_templates(extensions=["jinja"])):
-        text = environment.get_template(template).render(it=choices)
-        path = _path(template, choices)
-        # A file that the choices need no word of is none.
-        if text.strip() or path.name == "py.typed":
-            made[str(path)] = _tidied(text, path, choices)
-    return made
+    return environment
 
 
 def _path(template: str, choices: Choices) -> Path:
