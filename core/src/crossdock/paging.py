@@ -660,7 +660,7 @@ class ChangeLists:
         if not self.keys:
             raise UnsupportedError(f"The list {path} cannot be asked by key.", hint="Read what changed instead.")
         for keys in chunks(query.keys, self.page_size):
-            answer = self._get(session, path, {self.keys: ",".join(keys), self.limit: len(keys)})
+            answer = self._get(session, path, {self.keys: ",".join(keys), self.limit: self.page_size})
             rows = answer.rows(feed.decoder)
             strange = {_key(feed, each) for each in rows if _sketch(feed, each) is not None} - set(keys)
             if strange:  # some systems ignore a filter that they do not know, and answer everything
