@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+import sysconfig
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +41,15 @@ def install(folder: Path) -> Path:
     )
     (info / "entry_points.txt").write_text(f"[crossdock.connectors]\n{entries}")
     return folder / "src"
+
+
+def environment(home: Path) -> Path:
+    """The Python of a virtual environment that also sees what is installed here, so that nothing has to be fetched."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, capture_output=True)
+    (packages,) = home.glob("lib/python*/site-packages")
+    ours = sysconfig.get_paths()["purelib"]
+    (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    return home / "bin" / "python"
 
 
 def code_lines(module: Path) -> int:

@@ -9,11 +9,10 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
-from scaffold_kit import code_lines, install, kinds
+from scaffold_kit import code_lines, environment, install, kinds
 
 from crossdock.hookspecs import CONNECTOR_HOOKS
 from crossdock.scaffold import STREAMS, WRITES, Choices, write
@@ -135,7 +134,7 @@ def test_it_installs_and_passes_its_own_tests_at_once(tmp_path):
     """As an author does it: the command, pip, pytest; without a network, in an environment of its own."""
     cleared = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "PYTHONPATH"))}
     _run(sys.executable, "-m", "crossdock", "new-connector", "acme", cwd=tmp_path, env=cleared)
-    python = _environment(tmp_path / "env")
+    python = environment(tmp_path / "env")
     folder = tmp_path / "crossdock-acme"
 
     _run(
@@ -148,15 +147,6 @@ def test_it_installs_and_passes_its_own_tests_at_once(tmp_path):
     assert json.loads((folder / "src" / "crossdock_acme" / "contract.json").read_text())["level"] == "gold"
     known = json.loads(_run(python, "-m", "crossdock", "connectors", "--json", cwd=tmp_path, env=cleared))
     assert [each["level"] for each in known if each["name"] == "acme"] == ["gold"]
-
-
-def _environment(home: Path) -> Path:
-    """A virtual environment that also sees what is installed here, so that nothing has to be fetched."""
-    _run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home.parent)
-    (packages,) = home.glob("lib/python*/site-packages")
-    ours = sysconfig.get_paths()["purelib"]
-    (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
-    return home / "bin" / "python"
 
 
 def _subject(folder: Path, choices: Choices, monkeypatch: pytest.MonkeyPatch) -> Subject:
