@@ -13,8 +13,9 @@ import msgspec
 import pytest
 from author_kit import blocks, files
 
-from crossdock import Decision, Outgoing, Product, Receipt, Secret, WebhookRequest, evolve
+from crossdock import ByKeys, Decision, Outgoing, Product, Receipt, Secret, Since, WebhookRequest, evolve
 from crossdock.app import App
+from crossdock.testing import Subject, open_stage
 from crossdock.web.door import create
 from crossdock.web.serving import Serving
 
@@ -133,6 +134,16 @@ def test_every_stream_is_read_over_all_of_its_pages(project):
     assert found == {
         "orders": 30, "products": 100, "prices": 100, "shipments": 30, "customers": 1, "balance": 197,
     }  # fmt: skip
+
+
+def test_the_short_way_reads_what_the_long_way_does(installed):
+    plugin, short = installed("plugin"), installed("short")
+    with open_stage(Subject.of(plugin, "acme")) as stage:
+        for query in (Since(None), ByKeys(("1003", "1007"))):
+            long = [record for page in plugin.fetch_orders(stage.session, query) for record in page.records]
+            found = [record for page in short.orders(stage.session, query) for record in page.records]
+            assert found == long
+            assert len(found) == (20 if query == Since(None) else 2)
 
 
 def test_named_records_are_read_by_their_keys(project):

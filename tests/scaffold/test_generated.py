@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scaffold_kit import code_lines, environment, install, kinds
+from scaffold_kit import code_lines, install, kinds
 
 from crossdock.hookspecs import CONNECTOR_HOOKS
 from crossdock.scaffold import STREAMS, WRITES, Choices, write
@@ -127,26 +127,6 @@ def test_it_reaches_gold(name, generated, monkeypatch):
     assert failed.keys() == exempt, failed
     contract = (folder / "tests" / "test_contract.py").read_text()
     assert all(f'"{each}"' in contract for each in exempt)
-
-
-@pytest.mark.slow
-def test_it_installs_and_passes_its_own_tests_at_once(tmp_path):
-    """As an author does it: the command, pip, pytest; without a network, in an environment of its own."""
-    cleared = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "PYTHONPATH"))}
-    _run(sys.executable, "-m", "crossdock", "new-connector", "acme", cwd=tmp_path, env=cleared)
-    python = environment(tmp_path / "env")
-    folder = tmp_path / "crossdock-acme"
-
-    _run(
-        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps",
-        "--no-build-isolation", "--editable", ".", cwd=folder, env=cleared,
-    )  # fmt: skip
-    shown = _run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--crossdock-report", cwd=folder, env=cleared)
-
-    assert "crossdock: acme: gold" in shown
-    assert json.loads((folder / "src" / "crossdock_acme" / "contract.json").read_text())["level"] == "gold"
-    known = json.loads(_run(python, "-m", "crossdock", "connectors", "--json", cwd=tmp_path, env=cleared))
-    assert [each["level"] for each in known if each["name"] == "acme"] == ["gold"]
 
 
 def _subject(folder: Path, choices: Choices, monkeypatch: pytest.MonkeyPatch) -> Subject:

@@ -30,8 +30,8 @@ def test_the_tutorial_works_as_written(tmp_path):
         reader.stop()
 
     assert json.loads((reader.connector / "tests" / "golden" / "orders.json").read_text()) == payloads[1]
-    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        done = subprocess.run(
-            [sys.executable, "-m", *command, "."], cwd=reader.connector, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0 or command == ["mypy"], done.stdout + done.stderr
+    assert json.loads((reader.connector / "src" / "crossdock_brook" / "contract.json").read_text())["level"] == "gold"
+    for command in ("check", "format --check"):
+        linted = [sys.executable, "-m", "ruff", *command.split(), "."]
+        done = subprocess.run(linted, cwd=reader.connector, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
