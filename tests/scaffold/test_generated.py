@@ -65,7 +65,7 @@ def test_the_types_hold(generated, tmp_path):
 
 
 def test_nothing_is_left_to_be_filled_in(generated):
-    unfinished = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b|\{\{|\{%|\n\n\n\n")
+    unfinished = re.compile(r"\b(to-?do|fix-?me|NotImplementedError)\b|\{\{|\{%|\n\n\n\n", re.IGNORECASE)
     for folder, _ in generated.values():
         for path in folder.rglob("*"):
             if path.is_file() and path.suffix != ".pyc" and "workflows" not in path.parts:

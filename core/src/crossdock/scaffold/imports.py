@@ -21,7 +21,7 @@ _FROM: Mapping[str, str] = {
         "Shipment StreamInfo TransientError WebhookReply WebhookRequest WebhookState basic_auth evolve header_auth "
         "hookimpl query_auth setting"
     ),
-    "crossdock.mapping": "fail one_of required text utc",
+    "crossdock.mapping": "fail one_of text total_difference utc",
     "crossdock.paging": "ChangeLists chunks offset_pages token_pages",
     "crossdock.sandbox": "Impossible Rehearsal Sandbox json_response",
     "crossdock.testing": "ConnectorContract ConnectorFixtures Golden",
