@@ -1,7 +1,8 @@
-"""A connector whose system has nothing new: what is left is the cost of a turn."""
+"""A connector whose system has nothing new, at once or after a while: what is left is the cost of a turn."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,9 @@ _STREAMS = ("orders", "shipments", "balance", "prices")
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Nothing to set."""
+    """How long its system takes to say that there is nothing."""
 
-    name: str = setting("Name", default="idle")
+    seconds: int = setting("Seconds", default=0)
 
 
 @hookimpl
@@ -36,6 +37,7 @@ def verify(session: Session[Settings]) -> Iterable[Check]:
 
 
 def _nothing(session: Session[Settings], query: Query) -> Iterator[Page[Any]]:
+    time.sleep(session.settings.seconds)
     yield Page((), "1")
 
 

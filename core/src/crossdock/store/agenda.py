@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from crossdock.store.channel import tell
 from crossdock.store.database import Database, clean, stamp
 from crossdock.store.leases import is_dead
 
@@ -143,6 +144,7 @@ class Agenda:
             "AND enabled = 1 RETURNING requested",
             (connection, stream),
         )
+        tell(self._db)
         return int(rows[0][0]) if rows else 0
 
     def fulfilled(self, connection: str, stream: str, revision: int) -> None:
