@@ -1,4 +1,4 @@
-"""A worker that looks for itself twice a second, whatever the database: what jobs on PostgreSQL are measured against."""
+"""A worker that looks for itself twice a second: what jobs on PostgreSQL are measured against."""
 
 from __future__ import annotations
 

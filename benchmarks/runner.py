@@ -242,7 +242,7 @@ def _server() -> float:
 
 
 def _killed(app: App, name: str, where: str, first: tuple[str, ...], second: tuple[str, ...]) -> None:
-    row = ConnectionRow(name="slow", connector="idle", settings={"seconds": 30}, state="active")
+    row = ConnectionRow(name="slow", connector="idle", settings={"seconds": "30"}, state="active")
     app.store.config.save_connection(row, app.clock.now())
     app.store.config.save_stream("slow", "orders", enabled=True, every=86400, cron="", next_at="")
     with process(*first) as doomed:
@@ -252,7 +252,7 @@ def _killed(app: App, name: str, where: str, first: tuple[str, ...], second: tup
             time.sleep(12)
             doomed.kill()
             killed = app.clock.now()
-            app.store.config.save_connection(attrs.evolve(row, settings={"seconds": 0}), killed)
+            app.store.config.save_connection(attrs.evolve(row, settings={"seconds": "0"}), killed)
             while len(runs := app.store.journal.runs(limit=2)) < 2 and app.clock.now() - killed < timedelta(minutes=2):
                 time.sleep(0.05)
     again = unstamp(runs[0].started_at)

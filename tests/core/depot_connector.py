@@ -87,7 +87,7 @@ def to_order(row):
         key=row["id"], number="N" + row["id"], status=row["status"], raw_status=row["status"], currency="EUR",
         total=total, lines=lines, needs_acceptance=row.get("waits", False), fulfilled_by=row.get("by", "seller"),
         note=row.get("note", ""), references=references, placed_at=time(row.get("placed")),
-        updated_at=time(row.get("changed")),
+        updated_at=time(row.get("changed")), accept_by=time(row.get("answer")), ship_by=time(row.get("leaves")),
     )  # fmt: skip
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import queue
+import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
+from cli_kit import Shell
 from engine_kit import World
 
 from crossdock.app import App
 from crossdock.clock import monotonic
 from crossdock.configure import Wish, switch_stream
+from crossdock.runner.chosen import dispatcher
 from crossdock.runner.embedded import Embedded
 from crossdock.runner.lanes import Lanes
 from crossdock.runner.turns import Turn, take_turn
@@ -89,10 +95,68 @@ def running(
         app.owner = owner or app.owner
         app.__dict__["registry"] = world.app.registry
         made: list[Turn] = []
-        found = Running(app, Embedded(app.bench, threads, tell or made.append), made)
+        found = Running(app, dispatcher(app.store.database)(app.bench, threads, tell or made.append), made)
         found.runner.start()
         try:
             yield found
         finally:
             app.clock.stop()
             assert found.runner.stop(15) == []
+
+
+# -- processes ---------------------------------------------------------------------------------------
+
+
+@attrs.define
+class Process:
+    """A runner as a process, and the lines that it wrote."""
+
+    process: subprocess.Popen[bytes]
+    lines: list[dict[str, Any]] = attrs.field(factory=list)
+
+    def turns(self, name: str) -> list[dict[str, Any]]:
+        """Its turns of a stream or flow."""
+        return [line for line in list(self.lines) if line["event"] == "turn" and line["name"] == name]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Stop it; answers after how many seconds it ended."""
+        begun = monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        return monotonic() - begun
+
+
+@contextlib.contextmanager
+def process(crossdock: Shell, *words: str) -> Iterator[Process]:
+    """A runner that has begun."""
+    with crossdock.start(*words, "--json", stdout=subprocess.PIPE) as started:
+        found, ready = Process(started), queue.SimpleQueue[None]()
+
+        def read() -> None:
+            for line in started.stdout:
+                found.lines.append(json.loads(line))
+                ready.put(None)
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        ready.get(timeout=20)
+        try:
+            yield found
+        finally:
+            started.kill()
+            started.wait()
+            reading.join()
+
+
+def wired(crossdock: Shell) -> Shell:
+    """A shop whose orders go to an ERP by themselves."""
+    crossdock.connect()
+    crossdock.run("stream", "on", "shop", "orders")
+    crossdock.run("flow", "add", "to-erp", "orders", "shop", "erp")
+    crossdock.run("flow", "live", "to-erp")
+    return crossdock
+
+
+def references(line: Shell) -> list[str]:
+    """The keys under which the ERP has orders, twins included."""
+    return sorted(row["reference"] for row in list(line.erp.orders.values()))

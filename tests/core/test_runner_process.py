@@ -2,77 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import queue
+import os
 import signal
-import subprocess
-import threading
-from collections.abc import Iterator
-from typing import Any
 
-import attrs
 import pytest
-from runner_kit import until
-
-from crossdock.clock import monotonic
+from runner_kit import process, references, until, wired
 
 pytestmark = pytest.mark.slow
-
-
-@attrs.define
-class Process:
-    """A runner as a process, and the lines that it wrote."""
-
-    process: subprocess.Popen[bytes]
-    lines: list[dict[str, Any]] = attrs.field(factory=list)
-
-    def turns(self, name: str) -> list[dict[str, Any]]:
-        """Its turns of a stream or flow."""
-        return [line for line in list(self.lines) if line["event"] == "turn" and line["name"] == name]
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Stop it; answers after how many seconds it ended."""
-        begun = monotonic()
-        self.process.send_signal(number)
-        self.process.wait(timeout=30)
-        return monotonic() - begun
-
-
-@contextlib.contextmanager
-def process(crossdock, *words) -> Iterator[Process]:
-    """A runner that has begun."""
-    with crossdock.start(*words, "--json", stdout=subprocess.PIPE) as started:
-        found, ready = Process(started), queue.SimpleQueue()
-
-        def read():
-            for line in started.stdout:
-                found.lines.append(json.loads(line))
-                ready.put(None)
-
-        reading = threading.Thread(target=read)
-        reading.start()
-        ready.get(timeout=20)
-        try:
-            yield found
-        finally:
-            started.kill()
-            started.wait()
-            reading.join()
 
 
 @pytest.fixture
 def line(crossdock):
     """A shop whose orders go to an ERP by themselves."""
-    crossdock.connect()
-    crossdock.run("stream", "on", "shop", "orders")
-    crossdock.run("flow", "add", "to-erp", "orders", "shop", "erp")
-    crossdock.run("flow", "live", "to-erp")
-    return crossdock
-
-
-def references(line) -> list[str]:
-    return sorted(row["reference"] for row in list(line.erp.orders.values()))
+    return wired(crossdock)
 
 
 def test_it_reads_hands_on_and_says_who_it_is(line):
@@ -169,3 +111,25 @@ def test_a_port_that_is_taken_is_a_sentence(line):
         port = runner.lines[0]["url"].rpartition(":")[2]
 
         assert f"port {port} cannot be used" in line.run("run", "--port", port, code=2).output
+
+
+def test_nobody_has_to_read_what_it_says(line):
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    for size in (4096, 1):
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(write, b"x" * size)
+    os.set_blocking(write, True)
+    line.shop.order("1")
+    running = line.start("run", "--no-web", stdout=write)
+    try:
+        until(lambda: references(line) == ["shop-1"])
+        running.send_signal(signal.SIGTERM)
+
+        assert running.wait(timeout=10) == 0
+    finally:
+        running.kill()
+        running.communicate()
+        os.close(read)
+        os.close(write)

@@ -19,9 +19,11 @@ from crossdock.app import App
 from crossdock.caretaker import Caretaker
 from crossdock.cli import EXIT_INTERRUPTED
 from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.lines import Lines
 from crossdock.cli.output import examples, json_option, mark, needs_attention
 from crossdock.clock import monotonic
 from crossdock.errors import CrossdockError
+from crossdock.runner.chosen import dispatcher
 from crossdock.runner.embedded import THREADS, Embedded
 from crossdock.runner.turns import Turn
 from crossdock.store.database import stamp
@@ -45,7 +47,7 @@ class _Log:
 
     app: App
     as_json: bool
-    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    lines: Lines = attrs.field(factory=Lines)
 
     def turn(self, turn: Turn) -> None:
         """A turn ended."""
@@ -63,19 +65,13 @@ class _Log:
 
     def say(self, text: str) -> None:
         """A sentence for people."""
-        self._write(f"{self.app.clock.now():%H:%M:%S} {text}")
+        self.lines.write(f"{self.app.clock.now():%H:%M:%S} {text}")
 
     def line(self, values: dict[str, Any]) -> None:
         """A line for machines."""
         import msgspec
 
-        self._write(msgspec.json.encode({"at": stamp(self.app.clock.now()), **values}).decode())
-
-    def _write(self, text: str) -> None:
-        # A reader of our output (a script, a test) must get each line when it is written.
-        with self._lock:
-            click.echo(" ".join(text.split("\n")))
-            sys.stdout.flush()
+        self.lines.write(msgspec.json.encode({"at": stamp(self.app.clock.now()), **values}).decode())
 
 
 @click.command(
@@ -133,13 +129,7 @@ def worker(workers: int, as_json: bool) -> None:
 
 
 def _runner(app: App, workers: int, log: _Log, kind: str) -> Embedded:
-    """Workers of this process alone, or, on PostgreSQL, ones that share the work with all others there."""
-    made = Embedded
-    if app.store.database.dialect == "postgresql":
-        from crossdock.runner.distributed import Distributed
-
-        made = Distributed
-    return made(app.bench, workers, log.turn, kind, lambda: _daily(app))
+    return dispatcher(app.store.database)(app.bench, workers, log.turn, kind, lambda: _daily(app))
 
 
 def _daily(app: App) -> None:
@@ -198,9 +188,10 @@ def _stop(app: App, runner: Embedded, log: _Log, serving: Serving | None) -> Non
         log.say(f"Stopped; {', '.join(left)} did not come to a safe point and will be taken up again.")
     else:
         log.say(f"Stopped ({monotonic() - begun:.1f} s).")
-    if left:
+    taken = log.lines.close()
+    if left or not taken:
         # Their threads would keep the process: what they were at is found by whoever works it next, as after a crash.
-        _leave(0)
+        _leave(0, flush=taken)
 
 
 def _nothing() -> None:
@@ -217,8 +208,9 @@ def _at_once() -> Iterator[None]:
         _leave(EXIT_INTERRUPTED)
 
 
-def _leave(code: int) -> None:
-    with contextlib.suppress(OSError, CrossdockError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+def _leave(code: int, *, flush: bool = True) -> None:
+    if flush:
+        with contextlib.suppress(OSError, CrossdockError):
+            sys.stdout.flush()
+            sys.stderr.flush()
     os._exit(code)

@@ -29,6 +29,7 @@ from crossdock.store.records import Stored, cause_of
 AGAIN = timedelta(seconds=60)
 """When to look again whether the orders of all channels were read."""
 _LOOK_AGAIN = 20  # claims after which stock that is lowered is looked for again: looking costs a scan
+_DATED_AGAIN = timedelta(seconds=30)  # the same for orders with deadlines
 _JUST_READ = "it was read anew just now"
 
 
@@ -36,13 +37,18 @@ class Batches(Settling):
     """The deliveries of products, prices and stock."""
 
     _until_lower = 0
+    _dated: Sequence[int] = ()
+    _dated_at: datetime | None = None
 
     @property
     def _batched(self) -> bool:
         return self.flow.stream in ("products", "prices", "balance")
 
     def _claim(self, count: int) -> list[Effect]:
-        """Up to `count` effects to send now; of stock what is lowered first, as it becomes known on the way, too."""
+        """Up to `count` effects to send now: what has a deadline first, the soonest before the others.
+
+        Of stock what is lowered goes first. Both as it becomes known on the way, too.
+        """
         bench, claimed = self.bench, list[Effect]()
         with bench.store.transaction():
             if not bench.store.config.is_live(self.flow.name):
@@ -50,15 +56,27 @@ class Batches(Settling):
             lower = self.flow.stream == "balance" and self._until_lower <= 0
             if lower:
                 claimed = self._claimed(count, lower=True)
+            if dated := self._next_dated(count):
+                claimed = sorted(self._claimed(count, among=dated), key=lambda effect: dated.index(effect.id))
             if not claimed:
                 self._until_lower = _LOOK_AGAIN if lower else self._until_lower - 1
                 claimed = self._claimed(count, lower=False)
         self._take(claimed)
         return claimed
 
-    def _claimed(self, count: int, *, lower: bool) -> list[Effect]:
+    def _next_dated(self, count: int) -> Sequence[int]:
+        now = self.bench.clock.now()
+        if self._dated_at is None or now - self._dated_at >= _DATED_AGAIN:
+            self._dated_at = now
+            self._dated = self.bench.store.deadlines.order(self.flow.name, self.flow.stream, now)
+        dated, self._dated = self._dated[:count], self._dated[count:]
+        return dated
+
+    def _claimed(self, count: int, *, lower: bool = False, among: Sequence[int] = ()) -> list[Effect]:
         bench = self.bench
-        return bench.store.effects.claim(self.flow.name, count, bench.owner, bench.clock.now(), LEASE, lower=lower)
+        return bench.store.effects.claim(
+            self.flow.name, count, bench.owner, bench.clock.now(), LEASE, lower=lower, among=among
+        )
 
     def _deliver_batch(self, claimed: list[Effect]) -> None:
         """Send claimed effects of one kind in one call; a batch that fails as a whole is taken apart."""

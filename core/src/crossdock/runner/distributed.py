@@ -160,9 +160,11 @@ class Distributed(Embedded):
 
     async def _enqueue(self, queries: Queries, lanes: list[Lane]) -> None:
         table = self._settings.qualified.queue_table
-        rows: Any = await queries.driver.fetch(f"SELECT dedupe_key, priority, payload FROM {table}")
+        rows: Any = await queries.driver.fetch(
+            f"SELECT dedupe_key, priority, payload, status = 'queued' AND execute_after > now() AS rests FROM {table}"
+        )
         known = {row["dedupe_key"]: row["priority"] for row in rows}
-        under_way = [_LANE.decode(row["payload"]) for row in rows]
+        under_way = [_LANE.decode(row["payload"]) for row in rows if not row["rests"]]
         found: list[Lane] = []
         for lane in lanes:
             if _key(lane) in known:

@@ -16,8 +16,9 @@ import attrs
 from crossdock.clock import monotonic
 from crossdock.engine.bench import Bench
 from crossdock.engine.pull import pull_lease
+from crossdock.store.agenda import DueFlow
 
-WANTED, WEBHOOKS, URGENT = 0, 1, 3
+DEADLINE, WANTED, WEBHOOKS, URGENT = -1, 0, 1, 3
 _DELIVER = {
     "acceptance": 2, "orders": 3, "shipments": 4, "balance": 5, "statuses": 6, "products": 7, "prices": 8,
     "customers": 9,
@@ -26,6 +27,10 @@ _DELIVER = {
 _READ = {"orders": 10, "shipments": 11, "balance": 12, "prices": 13, "products": 14, "customers": 15}
 """Orders first: sold stock has to be known before stock is read."""
 _LAST = 16
+_SOON = timedelta(hours=4)
+"""What has to be accepted or sent off before this is over goes before everything else."""
+
+_DEADLINES = 30.0  # seconds; looking for deadlines reads the records that wait
 _ORPHANS = 5.0  # seconds; looking for dead processes reads /proc
 
 
@@ -72,6 +77,7 @@ class Lanes:
         self._rests: dict[str, _Rest] = {}
         self._since: dict[str, tuple[float, float]] = {}
         self._orphans_at = -1e9
+        self._pressed: dict[str, tuple[float, bool]] = {}
 
     def due(self) -> list[Lane]:
         """The lanes that are due now, the most urgent first; who waits for minutes becomes more urgent."""
@@ -94,14 +100,24 @@ class Lanes:
             self._orphans_at = ticks
             flows += agenda.orphaned(now)
         found += [
-            Lane(kind="deliver", connection=each.connection, name=each.name, rank=_DELIVER.get(each.stream, _LAST))
+            Lane(
+                kind="deliver", connection=each.connection, name=each.name,
+                rank=DEADLINE if self._is_pressed(each, now, ticks) else _DELIVER.get(each.stream, _LAST),
+            )
             for each in flows
-        ]
+        ]  # fmt: skip
         found += [
             Lane(kind="webhooks", connection=name, rank=WEBHOOKS, newest=newest)
             for name, newest in agenda.inboxes().items()
         ]
         return found
+
+    def _is_pressed(self, flow: DueFlow, now: datetime, ticks: float) -> bool:
+        asked_at, pressed = self._pressed.get(flow.name, (-1e9, False))
+        if ticks - asked_at > _DEADLINES:
+            pressed = self._bench.store.deadlines.end_before(flow.name, flow.stream, now, now + _SOON)
+            self._pressed[flow.name] = ticks, pressed
+        return pressed
 
     def _rank(self, lane: Lane, ticks: float) -> int:
         waited = int((ticks - self._since[lane.lease][0]) // 60)

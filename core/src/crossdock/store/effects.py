@@ -71,18 +71,23 @@ class Effects(Ledger):
         return {row[0]: row[1] for row in rows}
 
     def claim(
-        self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta, *, lower: bool = False
-    ) -> list[Effect]:
+        self, flow: str, limit: int, owner: str, now: datetime, lease: timedelta, *, lower: bool = False,
+        among: Sequence[int] = (),
+    ) -> list[Effect]:  # fmt: skip
         """Take ready effects and mark them *sending*: once this is committed they may leave the house.
 
-        `lower` takes only stock that becomes less than was delivered.
+        `lower` takes only stock that becomes less than was delivered; `among` takes only some, by their ids.
         """
         at = stamp(now)
-        some = self._some(f"flow = ? AND state = 'ready' AND not_before <= ?{_LOWERS if lower else ''}")
+        ids, values = self._db.any_of("id", among)
+        some = self._some(
+            f"flow = ? AND state = 'ready' AND not_before <= ?{_LOWERS if lower else ''}"
+            f"{f' AND {ids}' if among else ''}"
+        )
         rows = self._db.query(
             "UPDATE effect SET state = 'sending', cause = '', sent = wanted, attempts = attempts + 1, owner = ?, "
             f"lease_until = ?, updated_at = ? WHERE {some} RETURNING {', '.join(COLUMNS)}",
-            (owner, stamp(now + lease), at, flow, at, limit),
+            (owner, stamp(now + lease), at, flow, at, *([values] if among else []), limit),
         )
         return sorted((Effect(*row) for row in rows), key=lambda effect: effect.id)
 

@@ -11,6 +11,7 @@ from crossdock.store import migrate
 from crossdock.store.agenda import Agenda
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
+from crossdock.store.deadlines import Deadlines
 from crossdock.store.effects import Effects
 from crossdock.store.gaps import Gaps
 from crossdock.store.holds import Holds
@@ -42,6 +43,7 @@ class Store:
         self.inbox = Inbox(database)
         self.holds = Holds(database)
         self.agenda = Agenda(database)
+        self.deadlines = Deadlines(database)
 
     @classmethod
     def open(cls, url: str) -> Store:
