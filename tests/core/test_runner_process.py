@@ -122,7 +122,7 @@ def test_nobody_has_to_read_what_it_says(line):
                 os.write(write, b"x" * size)
     os.set_blocking(write, True)
     line.shop.order("1")
-    running = line.start("run", "--no-web", stdout=write)
+    running = line.start("run", "--no-web", stdout=write, stderr=write)
     try:
         until(lambda: references(line) == ["shop-1"])
         running.send_signal(signal.SIGTERM)

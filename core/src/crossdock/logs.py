@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from crossdock.errors import UsageError
 from crossdock.http.redact import mask_known
+from crossdock.lines import Lines
 from crossdock.trace import work
 
 FORM_VARIABLE = "CROSSDOCK_LOG"
@@ -34,7 +35,7 @@ def configure(*, service: bool, stream: TextIO | None = None) -> None:
     """
     form, level = _wanted(FORM_VARIABLE, FORMS), _wanted(LEVEL_VARIABLE, LEVELS)
     told = service or bool(form) or bool(level)
-    handler = _Handler(stream)
+    handler = _Handler(stream, waits=not service or stream is not None)
     if told:
         watched = (stream or sys.stderr).isatty()
         machine = form == "json" if form else not watched
@@ -54,6 +55,13 @@ def configure(*, service: bool, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
+def settle() -> bool:
+    """Write what waits to be written, but not for long; false when nobody takes it."""
+    handlers = [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]
+    taken = [each.settle() for each in handlers]
+    return all(taken)
+
+
 def _wanted(variable: str, allowed: tuple[str, ...]) -> str:
     value = os.environ.get(variable, "").strip().lower()
     if value and value not in allowed:
@@ -62,21 +70,34 @@ def _wanted(variable: str, allowed: tuple[str, ...]) -> str:
 
 
 class _Handler(logging.Handler):
-    """Writes lines to a stream, or to whatever standard error is then."""
+    """Writes lines to a stream, or to whatever standard error is then; for a service nobody has to read that."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, *, waits: bool) -> None:
         super().__init__()
         self._stream = stream
+        self._lines = None if waits else Lines(self._put)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, with what its own thread works on."""
         try:
             record.work = dict(work())
-            stream = self._stream or sys.stderr
-            stream.write(self.format(record) + "\n")
-            stream.flush()
+            line = self.format(record)
+            if self._lines is not None:
+                self._lines.write(line)
+            else:
+                self._put(line)
         except Exception:  # noqa: BLE001  a log that cannot be written must not stop work
             self.handleError(record)
+
+    def settle(self) -> bool:
+        """Write what waits; from now on lines are waited for."""
+        lines, self._lines = self._lines, None
+        return lines is None or lines.close()
+
+    def _put(self, line: str) -> None:
+        stream = self._stream or sys.stderr
+        stream.write(line + "\n")
+        stream.flush()
 
 
 class _Masked(logging.Formatter):

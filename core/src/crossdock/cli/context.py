@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import cast
 
@@ -33,8 +34,9 @@ def app_from_context(ctx: click.Context | None = None) -> App:
 
 
 @contextlib.contextmanager
-def stoppable(app: App) -> Iterator[None]:
+def stoppable(app: App, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the work at its next safe point; a second Ctrl-C ends it at once."""
+    say = say or functools.partial(click.echo, err=True)
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -43,7 +45,7 @@ def stoppable(app: App) -> Iterator[None]:
         if app.clock.stopping:
             raise KeyboardInterrupt
         app.clock.stop()  # before it is said: whoever reads it and signals again means it
-        click.echo("Stopping at the next safe point; once more to stop at once.", err=True)
+        say("Stopping at the next safe point; once more to stop at once.")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

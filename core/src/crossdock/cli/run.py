@@ -19,10 +19,10 @@ from crossdock.app import App
 from crossdock.caretaker import Caretaker
 from crossdock.cli import EXIT_INTERRUPTED
 from crossdock.cli.context import app_from_context, stoppable
-from crossdock.cli.lines import Lines
 from crossdock.cli.output import examples, json_option, mark, needs_attention
 from crossdock.clock import monotonic
 from crossdock.errors import CrossdockError
+from crossdock.lines import Lines
 from crossdock.runner.chosen import dispatcher
 from crossdock.runner.embedded import THREADS, Embedded
 from crossdock.runner.turns import Turn
@@ -47,7 +47,7 @@ class _Log:
 
     app: App
     as_json: bool
-    lines: Lines = attrs.field(factory=Lines)
+    lines: Lines = attrs.field(factory=lambda: Lines(_put))
 
     def turn(self, turn: Turn) -> None:
         """A turn ended."""
@@ -74,6 +74,17 @@ class _Log:
         self.lines.write(msgspec.json.encode({"at": stamp(self.app.clock.now()), **values}).decode())
 
 
+def _put(text: str) -> None:
+    # A reader of our output (a script, a test) must get each line when it is written.
+    click.echo(" ".join(text.split("\n")))
+    sys.stdout.flush()
+
+
+def _warn(text: str) -> None:
+    """Say something on standard error without waiting for its reader."""
+    Lines(lambda line: click.echo(line, err=True)).write(text)
+
+
 @click.command(
     epilog=examples(
         "crossdock run",
@@ -97,7 +108,7 @@ def run(workers: int, no_web: bool, host: str, port: int, proxy: str, as_json: b
     log = _Log(app, as_json)
     runner = _runner(app, workers, log, "run")
     serving = None if no_web else _serving(app, runner, host, port, proxy)
-    with _at_once(), stoppable(app), _cared_for(app):
+    with _at_once(), stoppable(app, _warn), _cared_for(app):
         if serving is not None:
             serving.start()
         runner.start()
@@ -119,7 +130,7 @@ def worker(workers: int, as_json: bool) -> None:
     app = app_from_context()
     log = _Log(app, as_json)
     runner = _runner(app, workers, log, "worker")
-    with _at_once(), stoppable(app), _cared_for(app):
+    with _at_once(), stoppable(app, _warn), _cared_for(app):
         runner.start()
         _started(log, workers, "")
         broken = _until_stopped(app, runner)
@@ -188,7 +199,7 @@ def _stop(app: App, runner: Embedded, log: _Log, serving: Serving | None) -> Non
         log.say(f"Stopped; {', '.join(left)} did not come to a safe point and will be taken up again.")
     else:
         log.say(f"Stopped ({monotonic() - begun:.1f} s).")
-    taken = log.lines.close()
+    taken = log.lines.close() and logs.settle()
     if left or not taken:
         # Their threads would keep the process: what they were at is found by whoever works it next, as after a crash.
         _leave(0, flush=taken)
@@ -204,8 +215,7 @@ def _at_once() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Stopped at once.", err=True)
-        _leave(EXIT_INTERRUPTED)
+        _leave(EXIT_INTERRUPTED, flush=False)
 
 
 def _leave(code: int, *, flush: bool = True) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
-
-import click
+from collections.abc import Callable
 
 _KEPT = 1000  # lines that wait for a reader who is slow
 
 
 class Lines:
-    """Writes lines in a thread of its own. What nobody takes is left out, and counted."""
+    """Writes lines by `put`, in a thread of its own. What nobody takes is left out, and counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, put: Callable[[str], None]) -> None:
+        self._put = put
         self._waiting: queue.Queue[str | None] = queue.Queue(_KEPT)
         self._left_out = 0
         self._thread = threading.Thread(target=self._run, name="crossdock-lines", daemon=True)
@@ -37,12 +36,8 @@ class Lines:
 
     def _run(self) -> None:
         while (text := self._waiting.get()) is not None:
-            try:
-                # A reader of our output (a script, a test) must get each line when it is written.
-                click.echo(" ".join(text.split("\n")))
-                sys.stdout.flush()
+            with contextlib.suppress(OSError, ValueError):  # the reader is gone
+                self._put(text)
                 if self._left_out and self._waiting.empty():
                     left_out, self._left_out = self._left_out, 0
-                    click.echo(f"{left_out:,} lines were left out: nobody took them.", err=True)
-            except (OSError, ValueError):
-                continue  # the reader is gone
+                    self._put(f"({left_out:,} lines were left out: nobody took them)")
