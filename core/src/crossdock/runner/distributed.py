@@ -19,7 +19,7 @@ import msgspec
 from crossdock.clock import monotonic
 from crossdock.engine.bench import Bench
 from crossdock.errors import CrossdockError, StoreError
-from crossdock.runner.embedded import THREADS, Embedded, crowded, trouble
+from crossdock.runner.embedded import THREADS, Embedded, Shares, trouble
 from crossdock.runner.lanes import WANTED, Lane
 from crossdock.runner.turns import Turn
 from crossdock.store.channel import WAKE, listening, schema_of
@@ -165,13 +165,13 @@ class Distributed(Embedded):
         )
         known = {row["dedupe_key"]: row["priority"] for row in rows}
         under_way = [_LANE.decode(row["payload"]) for row in rows if not row["rests"]]
+        shares, room = Shares(under_way, self._threads), _QUEUED - len(under_way)
         found: list[Lane] = []
         for lane in lanes:
             if _key(lane) in known:
                 if known[_key(lane)] < -lane.rank:
                     found.append(lane)
-            elif len(under_way) < _QUEUED and not crowded(lane, under_way, self._threads):
-                under_way.append(lane)
+            elif len(found) < room and shares.take(lane):
                 found.append(lane)
         if found:
             await queries.enqueue(

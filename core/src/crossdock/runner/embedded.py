@@ -6,7 +6,8 @@ import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from crossdock import __version__
@@ -114,8 +115,10 @@ class Embedded:
                 if monotonic() >= (soon if self._look or not self._due else looked + _TICK):
                     asked, self._look, looked = self._look, False, monotonic()
                     self._due = self._look_up(asked)
+                    self._hand_out()
                     soon = looked + _SHARE * (monotonic() - looked)
-                self._hand_out()
+                else:
+                    self._hand_out()
                 if monotonic() - seen >= _SEEN:
                     seen = monotonic()
                     self._say_alive()
@@ -146,16 +149,15 @@ class Embedded:
         """Give the most urgent lanes to free threads."""
         with self._lock:
             left: list[Lane] = []
-            busy = list(self._busy.values())
+            shares = Shares(self._busy.values(), self._threads)
             for lane in self._due:
                 if lane.lease in self._busy:
                     continue
-                free = self._threads - len(busy)
-                if free <= 0 or not self._may(lane, free) or crowded(lane, busy, self._threads):
+                free = self._threads - len(self._busy)
+                if free <= 0 or not self._may(lane, free) or not shares.take(lane):
                     left.append(lane)
                     continue
                 self._busy[lane.lease] = lane
-                busy.append(lane)
                 self._work.put(lane)
             self._due = left
 
@@ -194,16 +196,26 @@ class Embedded:
         self._bench.store.agenda.seen(worker_row(self._bench, self._kind, self._threads, self._started_at, self.busy))
 
 
-def crowded(lane: Lane, busy: Sequence[Lane], threads: int) -> bool:
-    """Whether a connection has its share of `threads` already: one slow system must not keep all others waiting.
+class Shares:
+    """What each connection has of `threads`: one slow system must not keep all others waiting.
 
     Its streams and its deliveries get half of them each at most, and together not all.
     """
-    same = [each.kind for each in busy if each.connection == lane.connection and each.kind != "webhooks"]
-    half = max(threads // 2, 1)
-    if lane.kind == "webhooks":
-        return False
-    return same.count(lane.kind) >= half or len(same) >= max(min(half + 1, threads - 1), 1)
+
+    def __init__(self, busy: Iterable[Lane], threads: int) -> None:
+        self._half = max(threads // 2, 1)
+        self._most = max(min(self._half + 1, threads - 1), 1)
+        self._taken = Counter((lane.connection, lane.kind) for lane in busy)
+
+    def take(self, lane: Lane) -> bool:
+        """Give one more to a lane, if its connection's share is not taken."""
+        if lane.kind == "webhooks":
+            return True
+        of = {kind: self._taken[lane.connection, kind] for kind in ("read", "deliver")}
+        if of[lane.kind] >= self._half or sum(of.values()) >= self._most:
+            return False
+        self._taken[lane.connection, lane.kind] += 1
+        return True
 
 
 def trouble(text: str, hint: str) -> Turn:
