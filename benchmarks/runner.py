@@ -81,10 +81,7 @@ def fill(app: App, connections: int, *, ahead: timedelta) -> None:
             app.store.config.save_flow(row, now)
 
 
-JOBS = (CROSSDOCK, "worker", "--json")
-"""A worker as it is: on PostgreSQL it takes jobs that pgqueuer hands out."""
-
-POLLING = (sys.executable, "-m", "benchmarks.polling")
+WORKER = (CROSSDOCK, "worker", "--json")
 ELSEWHERE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 """A process in a namespace of its own: its neighbours cannot tell whether it lives, as on another machine."""
 
@@ -168,24 +165,23 @@ def postgres() -> Iterator[str]:
 
 
 def workers(connections: int = 500) -> None:
-    """Row 12: two workers on PostgreSQL, with jobs of pgqueuer and looking for themselves."""
-    for name, worker in (("jobs", JOBS), ("polling", POLLING)):
+    """Row 12: two workers on PostgreSQL."""
+    with postgres() as url, project(url) as _, App() as app:
+        for number in (1, 2):
+            with contextlib.ExitStack() as stack:
+                fill(app, connections, ahead=timedelta(hours=1))
+                running = [stack.enter_context(process(*WORKER)) for _ in range(number)]
+                time.sleep(2)
+                _empty_turns(app, [each.pid for each in running], connections)
+                if number == 2:
+                    _wishes(app, connections)
+                    _idle_server([each.pid for each in running])
+    for where, before in (("this", ()), ("another", ELSEWHERE)):
         with postgres() as url, project(url) as _, App() as app:
-            for number in (1, 2):
-                with contextlib.ExitStack() as stack:
-                    fill(app, connections, ahead=timedelta(hours=1))
-                    running = [stack.enter_context(process(*worker)) for _ in range(number)]
-                    time.sleep(2)
-                    _empty_turns(app, name, [each.pid for each in running], connections)
-                    if number == 2:
-                        _wishes(app, name, connections)
-                        _idle_server(name, [each.pid for each in running])
-        for where, before in (("this", ()), ("another", ELSEWHERE)):
-            with postgres() as url, project(url) as _, App() as app:
-                _killed(app, name, where, (*before, *worker), worker)
+            _killed(app, where, (*before, *WORKER))
 
 
-def _empty_turns(app: App, name: str, pids: list[int], connections: int) -> None:
+def _empty_turns(app: App, pids: list[int], connections: int) -> None:
     used, served = sum(map(cpu, pids)), _server()
     first = app.store.journal.runs(limit=1)
     fill(app, connections, ahead=timedelta(0))
@@ -197,14 +193,14 @@ def _empty_turns(app: App, name: str, pids: list[int], connections: int) -> None
     count = app.store.journal.runs(limit=1)[0].id - (first[0].id if first else 0)
     say(
         "12",
-        f"{name}: {turns:,} empty turns by {len(pids)} worker(s) on PostgreSQL",
+        f"{turns:,} empty turns by {len(pids)} worker(s) on PostgreSQL",
         ">= 150 a second by two" if len(pids) == 2 else "",
         f"{turns / seconds:.0f} a second, {spent / turns * 1000:.1f} ms CPU each and {server / turns * 1000:.1f} ms "
         f"of the server, {count - turns} doubled",
     )
 
 
-def _wishes(app: App, name: str, connections: int, count: int = 30) -> None:
+def _wishes(app: App, connections: int, count: int = 30) -> None:
     asked = {}
     for number in range(count):
         connection = f"c{number * connections // count:04}"
@@ -215,15 +211,15 @@ def _wishes(app: App, name: str, connections: int, count: int = 30) -> None:
     begun = {row.connection: unstamp(row.started_at) for row in app.store.journal.runs(limit=count)}
     late = [(begun[each] - at).total_seconds() for each, at in asked.items()]  # type: ignore[operator]
     found = f"{statistics.median(late):.2f} s, at most {max(late):.2f} s"
-    say("12", f"{name}: what another process asked for starts after", "<= 1 s", found)
+    say("12", "what another process asked for starts after", "<= 1 s", found)
 
 
-def _idle_server(name: str, pids: list[int], seconds: float = 15.0) -> None:
+def _idle_server(pids: list[int], seconds: float = 15.0) -> None:
     used, served = sum(map(cpu, pids)), _server()
     time.sleep(seconds)
     spent, server = (sum(map(cpu, pids)) - used) / seconds, (_server() - served) / seconds
     found = f"{spent / len(pids):.1%} of a core, {server:.1%} of the server, {memory(pids[0]):.0f} MB"
-    say("12", f"{name}: each of two idle workers", "<= 5 %", found)
+    say("12", "each of two idle workers", "<= 5 %", found)
 
 
 def _server() -> float:
@@ -241,23 +237,25 @@ def _server() -> float:
     return found
 
 
-def _killed(app: App, name: str, where: str, first: tuple[str, ...], second: tuple[str, ...]) -> None:
+def _killed(app: App, where: str, first: tuple[str, ...]) -> None:
     row = ConnectionRow(name="slow", connector="idle", settings={"seconds": "30"}, state="active")
     app.store.config.save_connection(row, app.clock.now())
     app.store.config.save_stream("slow", "orders", enabled=True, every=86400, cron="", next_at="")
     with process(*first) as doomed:
         while not app.store.journal.runs(limit=1):
             time.sleep(0.05)
-        with process(*second):
+        with process(*WORKER):
             time.sleep(12)
             doomed.kill()
+            if not first[0].startswith("unshare"):
+                doomed.wait()
             killed = app.clock.now()
             app.store.config.save_connection(attrs.evolve(row, settings={"seconds": "0"}), killed)
             while len(runs := app.store.journal.runs(limit=2)) < 2 and app.clock.now() - killed < timedelta(minutes=2):
                 time.sleep(0.05)
     again = unstamp(runs[0].started_at)
     found = f"{(again - killed).total_seconds():.1f} s" if again and len(runs) == 2 else "not within two minutes"
-    say("12", f"{name}: work of a worker killed on {where} machine starts again after", "<= 60 s", found)
+    say("12", f"work of a worker killed on {where} machine starts again after", "<= 60 s", found)
 
 
 ROWS = {"11": idle, "12": workers}

@@ -51,10 +51,6 @@ def upgrade(as_json: bool) -> None:
         before = migrate.current(database)
         migrate.ensure(database)
         after = migrate.current(database)
-        if database.dialect == "postgresql":
-            from crossdock.runner.distributed import prepare
-
-            prepare(database)
 
     def text() -> str:
         if before == after:

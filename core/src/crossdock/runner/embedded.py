@@ -113,8 +113,8 @@ class Embedded:
         while not self._stopping:
             try:
                 if monotonic() >= (soon if self._look or not self._due else looked + _TICK):
-                    asked, self._look, looked = self._look, False, monotonic()
-                    self._due = self._look_up(asked)
+                    self._look, looked = False, monotonic()
+                    self._due = self._lanes.due()
                     self._hand_out()
                     soon = looked + _SHARE * (monotonic() - looked)
                 else:
@@ -141,10 +141,6 @@ class Embedded:
             self._trouble = str(error)
             self._say(trouble(str(error), error.hint))
 
-    def _look_up(self, asked: bool) -> list[Lane]:
-        """The lanes that are due; `asked`: because something happened here, not because it is time."""
-        return self._lanes.due()
-
     def _hand_out(self) -> None:
         """Give the most urgent lanes to free threads."""
         with self._lock:
@@ -170,15 +166,12 @@ class Embedded:
             turn = self._take_turn(lane)
             with self._lock:
                 del self._busy[lane.lease]
+                if turn.rest is not None:
+                    self._lanes.rest(lane, turn.rest)
                 self._look = self._look or turn.follows
-                self._ended(lane, turn)
             self._wake.set()
             if turn.state not in ("busy", "nothing"):
                 self._say(turn)
-
-    def _ended(self, lane: Lane, turn: Turn) -> None:
-        if turn.rest is not None:
-            self._lanes.rest(lane, turn.rest)
 
     def _say(self, turn: Turn) -> None:
         with contextlib.suppress(Exception):  # who listens may be gone, and the work goes on

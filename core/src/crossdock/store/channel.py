@@ -1,33 +1,41 @@
-"""News between processes on PostgreSQL: connections that hear it, and the word that there is something to look at."""
+"""News between processes on PostgreSQL: the word that there is something to look at, and ears for it."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from crossdock.errors import StoreError
 from crossdock.store.database import Database
 
-WAKE = "crossdock_wake"
-"""The channel on which processes tell each other that something is due."""
-
-_KEPT_ALIVE: dict[str, Any] = {
+_CHANNEL = "crossdock_wake"
+_ALIVE: dict[str, Any] = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
 }  # fmt: skip
 """A server that is gone without a word is noticed after half a minute."""
 
 
-def tell(database: Database) -> None:
-    """Let whoever listens on this database look now; where nobody can listen it is seen at their next look."""
+def tell(database: Database, who: str = "") -> None:
+    """Let whoever listens on this database look now; where nobody can listen it is seen at their next look.
+
+    `who` is the process that says it. Inside a transaction it is heard after the commit.
+    """
     if database.dialect == "postgresql":
-        database.query(f"SELECT pg_notify('{WAKE}', '')")
+        database.query("SELECT pg_notify(?, ?)", (_CHANNEL, who))
 
 
-async def listening(url: str) -> Any:
-    """A connection for a thread with an event loop (psycopg's ``AsyncConnection``), to be used with ``async with``."""
-    from psycopg import AsyncConnection
+@contextlib.contextmanager
+def listening(url: str) -> Iterator[Callable[[float], list[str]]]:
+    """Ears on a PostgreSQL database: call them with the seconds to listen at most, and they answer who said something.
 
-    return await AsyncConnection.connect(url.replace("+psycopg", "", 1), autocommit=True, **_KEPT_ALIVE)
+    Raises `StoreError` when the connection cannot be made or breaks.
+    """
+    import psycopg
 
-
-def schema_of(database: Database) -> str:
-    """The PostgreSQL schema in which our tables are."""
-    return str(database.query("SELECT current_schema()")[0][0])
+    try:
+        with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, **_ALIVE) as connection:
+            connection.execute(f"LISTEN {_CHANNEL}")
+            yield lambda seconds: [each.payload for each in connection.notifies(timeout=seconds, stop_after=1)]
+    except psycopg.Error as error:
+        raise StoreError(f"Nothing can be heard of other workers: {str(error).strip()}") from error

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import threading
-
 import psycopg
 import pytest
 from runner_kit import process, references, until, wired
 
-from crossdock.runner.distributed import prepare
-from crossdock.store import migrate
+from crossdock.errors import StoreError
+from crossdock.store.channel import listening, tell
 from crossdock.store.database import connect
 
 pytestmark = pytest.mark.slow
@@ -94,36 +91,12 @@ def test_it_stops_within_ten_seconds_also_when_a_vendor_does_not_answer(line):
         assert (worker.process.returncode, worker.lines[-1]["left"]) == (0, ["shop orders"])
 
 
-def test_its_tables_are_made_once_and_are_none_of_ours(url):
+def test_news_are_heard_by_all_who_listen_and_when_the_connection_is_gone_that_is_said(url):
     database = connect(url)
-    migrate.ensure(database)
-    threads = [threading.Thread(target=prepare, args=(database,)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    prepare(database)
-
-    tables = database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'crossdock_public'")
-    assert tables[0][0] > 0
-    assert migrate.differences(database) == []
+    with pytest.raises(StoreError, match="Nothing can be heard"), listening(url) as heard:
+        tell(database, "me")
+        assert heard(10) == ["me"]
+        assert heard(0) == []
+        cut(url)
+        heard(10)
     database.close()
-
-
-def test_upgrading_the_database_makes_them_as_well(crossdock, url, monkeypatch):
-    monkeypatch.setenv("CROSSDOCK_DATABASE_URL", url)
-    crossdock.run("db", "upgrade")
-    database = connect(url)
-
-    assert database.query("SELECT to_regclass('crossdock_public.pgqueuer') IS NOT NULL") == [(True,)]
-    database.close()
-
-
-def test_a_package_that_is_missing_is_a_sentence(line):
-    (line.site / "pgqueuer.py").write_text("raise ImportError('as if it were not installed')")
-    with line.start("worker", stdout=subprocess.PIPE) as started:
-        _, told = started.communicate(timeout=30)
-
-    assert started.returncode == 1
-    assert b"pip install 'crossdock[postgres]'" in told
-    assert b"Traceback" not in told
