@@ -23,12 +23,12 @@ from pathlib import Path
 
 import attrs
 
+from benchmarks.roundtrip import CROSSDOCK, round_trips
 from crossdock.app import App
 from crossdock.store.config import ConnectionRow, FlowRow
 from crossdock.store.database import stamp, unstamp
 
 ROOT = Path(__file__).resolve().parent.parent
-CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
 STREAMS = ("orders", "shipments", "balance", "prices")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -258,7 +258,16 @@ def _killed(app: App, where: str, first: tuple[str, ...]) -> None:
     say("12", f"work of a worker killed on {where} machine starts again after", "<= 60 s", found)
 
 
-ROWS = {"11": idle, "12": workers}
+def trips() -> None:
+    """Row 13."""
+    taken = round_trips()
+    say(
+        "13", "a sale in a shop, its webhook, the order fetched, mapped, sent to an ERP and answered (SQLite, idle)",
+        "< 1 s", f"{statistics.median(taken):.2f} s, at most {max(taken):.2f} s",
+    )  # fmt: skip
+
+
+ROWS = {"11": idle, "12": workers, "13": trips}
 
 
 def main() -> None:
