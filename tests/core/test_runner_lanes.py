@@ -16,11 +16,12 @@ from crossdock.configure import ask_for
 from crossdock.engine.bench import working
 from crossdock.errors import UsageError
 from crossdock.overview import overview
-from crossdock.runner.lanes import Lanes
+from crossdock.runner.embedded import Shares
+from crossdock.runner.lanes import Lane, Lanes
 from crossdock.runner.turns import take_turn
 from crossdock.store.database import stamp
 from crossdock.store.inbox import Arrival
-from crossdock.store.leases import whoami
+from crossdock.store.leases import is_dead, whoami
 
 
 def reads(world, stream="orders", depot=None):
@@ -372,7 +373,7 @@ def test_what_a_dead_process_of_this_machine_was_sending_is_due_at_once(world):
     world.shop.order("1")
     world.pull()
     gone = subprocess.run(
-        [sys.executable, "-c", "from crossdock.store.leases import whoami; print(whoami())"],
+        [sys.executable, "-c", "from crossdock.store.leases import is_dead, whoami; print(whoami())"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     world.store.effects.claim("orders", 1, gone, world.clock.now(), timedelta(minutes=1))
@@ -403,3 +404,32 @@ def test_webhooks_that_wait_for_their_time_are_not_looked_at_until_then_unless_a
     came(world, "8")
 
     assert worker.due()[0] == "webhooks of shop"
+
+
+# -- who works ---------------------------------------------------------------------------------------
+
+
+def test_a_process_that_ended_is_dead_also_before_its_parent_asks_about_it():
+    code = "from crossdock.store.leases import is_dead, whoami; print(whoami(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        owner = child.stdout.readline().decode().strip()
+        assert not is_dead(owner)
+        child.kill()
+        until(lambda: is_dead(owner))
+
+
+def many(kind, connection, count):
+    return [Lane(kind=kind, connection=connection, name=str(number)) for number in range(count)]
+
+
+@pytest.mark.parametrize(("threads", "reads", "deliveries"), [(1, 1, 0), (2, 1, 0), (4, 2, 1), (8, 4, 1), (64, 32, 1)])
+def test_one_connection_never_gets_all_threads(threads, reads, deliveries):
+    shares = Shares([], threads)
+
+    assert sum(map(shares.take, many("read", "shop", 99))) == reads
+    assert sum(map(shares.take, many("deliver", "shop", 99))) == deliveries
+    assert all(map(shares.take, many("webhooks", "shop", 1) + many("deliver", "erp", 1)))
+
+
+def test_deliveries_to_one_connection_get_half_of_the_threads():
+    assert sum(map(Shares(many("deliver", "erp", 1), 8).take, many("deliver", "erp", 99))) == 3
