@@ -346,7 +346,8 @@ def row10() -> None:
 
 
 def write(path: Path) -> None:
-    """Write the table as a page of the documentation."""
+    """Write the table as a page of the documentation; further sections of the page are kept."""
+    _, heading, rest = path.read_text().partition("\n## ") if path.exists() else ("", "", "")
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
         "# Benchmarks", "",
@@ -356,7 +357,7 @@ def write(path: Path) -> None:
         "| row | what | reach | found |", "| --- | --- | --- | --- |",
         *(f"| {number} | {what} | {reach} | {found} |" for number, what, reach, found in ROWS), "",
     ]  # fmt: skip
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines) + heading + rest)
 
 
 def main() -> None:
