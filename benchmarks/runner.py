@@ -1,8 +1,8 @@
 """``python -m benchmarks.runner [ROW …]``: rows 11 to 13, what is left running, as one table.
 
 Row 11 is a project of 1,000 connections with 4 streams and a live flow each, none of which has anything to do; row 12
-two workers on PostgreSQL, one of which is killed; row 13 a webhook's way through two sandboxes. All processes are real ones of this machine;
-CPU is user plus system.
+two workers on PostgreSQL, one of which is killed; row 13 a webhook's way through two sandboxes. All processes are real
+ones of this machine; CPU is user plus system.
 """
 
 from __future__ import annotations
