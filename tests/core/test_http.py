@@ -40,6 +40,7 @@ from crossdock.http.client import Http
 from crossdock.http.exchange import Exchange
 from crossdock.http.limits import MemoryLimiter
 from crossdock.http.parts import flatten
+from crossdock.http.verdict import vendor_message
 from crossdock.sandbox import Sandbox, json_response, serve
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -392,6 +393,18 @@ def test_the_vendors_own_words_are_in_the_error_without_markup(http):
         http.get("gone")
 
     assert caught.value.vendor_message == "gone: No  thing ."
+
+
+def test_what_wordpress_says_of_bad_parameters_is_in_the_error():
+    body = (
+        b'{"code":"rest_invalid_param","message":"Invalid parameter(s): billing, status","data":{"status":400,'
+        b'"params":{"billing":"Invalid email address.","status":"status is not one of any."}}}'
+    )
+
+    assert vendor_message(body) == (
+        "rest_invalid_param: Invalid parameter(s): billing, status "
+        "billing: Invalid email address.; status: status is not one of any."
+    )
 
 
 def test_a_redirect_is_reported_with_its_target_and_not_followed(http, shop):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crossdock import AccessError, ByKeys, PluginError, Session, Since, TransientError
 from crossdock.paging import Reading
 from crossdock_woocommerce import orders, plugin
+from crossdock_woocommerce.sandbox.products import find_sku
 from crossdock_woocommerce.settings import Settings
 
 D = Decimal
@@ -153,6 +154,18 @@ def test_one_unreadable_order_does_not_stop_the_others(shops) -> None:
     pages = list(plugin.fetch_orders(session, Since()))
     assert [error.key for page in pages for error in page.rejects] == [str(rows[0]["id"])]
     assert sum(len(page.records) for page in pages) == 2
+
+
+@pytest.mark.parametrize(
+    ("hook", "field", "key"),
+    [(plugin.fetch_prices, "price", "SIM-0001|||EUR|1"), (plugin.fetch_balance, "stock_quantity", "SIM-0001@Main")],
+)
+def test_an_unreadable_price_or_stock_is_parked_under_the_key_of_its_record(shops, hook, field: str, key: str) -> None:
+    shop = shops()
+    shop.sandbox.seed(orders=0, products=2)
+    find_sku(shop.sandbox.shop, "SIM-0001")[field] = "on request"
+    pages = list(hook(shop.connect(facts=FACTS, warehouse="Main"), Since()))
+    assert [error.key for page in pages for error in page.rejects] == [key]
 
 
 def test_a_page_of_html_is_no_empty_list(shops) -> None:

@@ -47,7 +47,7 @@ def vendor_message(body: bytes) -> str:
     """The vendor's own words in an error body, at most 300 characters: a message field, or the text of a page.
 
     Of a problem report (RFC 9457 as ASP.NET writes it) also the bad fields and the trace that the vendor's support
-    asks for.
+    asks for; of WordPress also the bad parameters (WooCommerce page section 2).
     """
     try:
         value = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
@@ -57,18 +57,21 @@ def vendor_message(body: bytes) -> str:
         for word in _WORDS:
             if isinstance(value.get(word), str) and value[word]:
                 code = value.get("code")
-                said = html.unescape(_TAGS.sub(" ", value[word])) + _bad_fields(value.get("errors"))
+                said = html.unescape(_TAGS.sub(" ", value[word])) + _bad_fields(value)
                 return (f"{code}: {said}" if isinstance(code, str) and code else said)[:300] + _trace(value)
     plain = html.unescape(_TAGS.sub(" ", body[:4000].decode("utf-8", "replace")))
     return " ".join(plain.split())[:300]
 
 
-def _bad_fields(errors: object) -> str:
+def _bad_fields(problem: dict[str, object]) -> str:
     """The fields of a validation problem with what is said of each."""
-    if not isinstance(errors, dict):
+    data = problem.get("data")
+    fields = problem.get("errors") or (data.get("params") if isinstance(data, dict) else None)
+    if not isinstance(fields, dict):
         return ""
-    several = ((name, said) for name, said in list(errors.items())[:_FIELDS] if isinstance(said, list))
-    told = [f"{name}: {' '.join(each for each in said if isinstance(each, str))}" for name, said in several]
+    said = ((name, [text] if isinstance(text, str) else text) for name, text in list(fields.items())[:_FIELDS])
+    several = ((name, texts) for name, texts in said if isinstance(texts, list))
+    told = [f"{name}: {' '.join(each for each in texts if isinstance(each, str))}" for name, texts in several]
     return f" {'; '.join(told)}" if told else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ from crossdock_woocommerce.orders import by_ids, key_of, walk
 from crossdock_woocommerce.settings import Settings
 
 R = TypeVar("R")
+
+ZERO = Decimal(0)
 
 _LONGEST_LIST = 4000  # characters of a list in a request line; web servers take about 8,000 for all of it
 
@@ -36,27 +39,35 @@ def fetch_products(session: Session[Settings], query: Query) -> Iterator[Page[Pr
 def fetch_prices(session: Session[Settings], query: Query) -> Iterator[Page[Price]]:
     """Prices of what can be bought: simple products and variations; or just those of the SKUs asked for."""
     money = shop(session)
-    yield from _offers(session, query, lambda row: offers.to_price(row, money))
+    yield from _offers(
+        session, query, lambda row: offers.to_price(row, money),
+        lambda row: Price(sku=_sku_of(row), amount=ZERO, currency=money.currency).key,
+    )  # fmt: skip
 
 
 def fetch_balance(session: Session[Settings], query: Query) -> Iterator[Page[Balance]]:
     """The stock of simple products and variations; or just that of the SKUs asked for."""
     # Taken before reading: a sale that happens meanwhile must not look as if it were already counted.
     as_of, warehouse = session.clock.now(), session.settings.warehouse
-    yield from _offers(session, query, lambda row: offers.to_balance(row, warehouse, as_of))
+    yield from _offers(
+        session, query, lambda row: offers.to_balance(row, warehouse, as_of),
+        lambda row: Balance(sku=_sku_of(row), warehouse=warehouse, available=ZERO).key,
+    )  # fmt: skip
 
 
 def _offers(
-    session: Session[Settings], query: Query, to_record: Callable[[wire.Product], R | str]
-) -> Iterator[Page[R]]:
+    session: Session[Settings], query: Query, to_record: Callable[[wire.Product], R | str],
+    identify: Callable[[wire.Product], str],
+) -> Iterator[Page[R]]:  # fmt: skip
+    """Pages of what can be bought. `identify` gives the record's key: what is parked under it goes when it reads."""
     if isinstance(query, ByKeys):
         for rows in by_skus(api(session), query.keys):
-            yield session.page(rows, to_record, identify=_sku_of)
+            yield session.page(rows, to_record, identify=identify)
         return
     for batch in _parents(session, query):
         children = variations(session, batch.rows)
         rows = [each for row in batch.rows for each in (row, *children.get(_id(row), ()))]
-        yield session.page(rows, to_record, cursor=batch.cursor or None, identify=_sku_of)
+        yield session.page(rows, to_record, cursor=batch.cursor or None, identify=identify)
 
 
 def _sku_of(row: wire.Product) -> str:

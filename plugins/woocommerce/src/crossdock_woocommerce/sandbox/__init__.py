@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import format_datetime
 from typing import Any
 
+import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -21,6 +22,7 @@ from crossdock.sandbox import Fault, Sandbox
 from crossdock_woocommerce.sandbox import reference
 from crossdock_woocommerce.sandbox.access import Gate
 from crossdock_woocommerce.sandbox.people import People
+from crossdock_woocommerce.sandbox.rehearsal import ShopRehearsal
 from crossdock_woocommerce.sandbox.routes import DENIED, Endpoint, Routes, no_route
 from crossdock_woocommerce.sandbox.schema import validate
 from crossdock_woocommerce.sandbox.shop import Options, Shop
@@ -34,6 +36,7 @@ from crossdock_woocommerce.sandbox.wire import (
     cut_fields,
     nested_query,
     php_json,
+    widened,
 )
 
 __all__ = ["Options", "WooSandbox", "create"]
@@ -65,6 +68,9 @@ class WooSandbox(People, Sandbox):
         self.shop = Shop(self.options, lambda: self.home)
         self.webhooks = Webhooks(self.shop, self.lock)
         self._routes = Routes(self.shop, self.webhooks)
+        self.webhook_secret = self.options.webhook_secret
+        self.added: Json = {}
+        """Fields that no page documents, in every order and product that is answered."""
         self._gate = Gate(
             self.options.consumer_key, self.options.consumer_secret, self.options.scope, ssl=self.options.https
         )
@@ -79,13 +85,22 @@ class WooSandbox(People, Sandbox):
         made = {
             "url": f"{base_url}{self.options.subfolder}",
             "consumer_key": self.options.consumer_key,
-            "consumer_secret": self.options.consumer_secret,
+            "consumer_secret": self._gate.secret,
+            "webhook_secret": self.webhook_secret,
         }
         return made | {"auth": "basic"} if self.options.https else made
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """What can be done through ``POST /_sandbox/do/<action>``."""
         return {**self.acts(), "maintenance": self._maintained, "fatal_error": self._crashed}
+
+    def rehearsal(self) -> ShopRehearsal:
+        """How the contract kit makes things happen here."""
+        return ShopRehearsal(self)
+
+    def change_secret(self, secret: str) -> None:
+        """The shop's key has another consumer secret from now on."""
+        self._gate.secret = secret
 
     def maintenance(self, times: int = 1, path: str = "/wp-json/") -> Fault:
         """WordPress updates itself: 503 with HTML and ``Retry-After: 600`` (vendor page section 1, measured)."""
@@ -224,6 +239,8 @@ class WooSandbox(People, Sandbox):
         answer = endpoint.handler(call, *keys)
         if answer.raw is None and query.get("_fields"):
             answer.value = cut_fields(answer.value, str(query["_fields"]))
+        if self.added and re.search(r"/(orders|products|variations)\b", route):
+            answer = attrs.evolve(answer, value=None, raw=widened(answer.encoded(), self.added))
         if route.endswith("/orders") and method == "GET":
             self.after_list(call.shown)
         return answer

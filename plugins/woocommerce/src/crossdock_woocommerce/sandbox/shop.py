@@ -64,6 +64,7 @@ class Options:
     php_notice: str = ""
     bom: bool = False
     custom_statuses: dict[str, str] = attrs.field(factory=dict)
+    webhook_secret: str = "sandbox-webhook-secret"
     auto_deliver: bool = True
     webhook_delay: float = 0.05
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -118,6 +119,10 @@ class Shop:
     def advance(self, by: float) -> None:
         """Move the shop's clock forward."""
         self._offset += timedelta(seconds=by)
+
+    def set_clock(self, now: datetime) -> None:
+        """Set the shop's clock; it goes on running."""
+        self._offset = now - self.options.clock()
 
     @contextlib.contextmanager
     def at(self, moment: datetime) -> Iterator[None]:

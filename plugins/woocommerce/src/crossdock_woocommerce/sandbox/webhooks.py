@@ -215,6 +215,18 @@ class Webhooks:
                 sent += self._send(hook_id, key)
             return sent
 
+    def delivery(self, topic: str, secret: str, key: int) -> tuple[dict[str, str], bytes]:
+        """Headers and body that a hook with this topic and secret is sent of a record."""
+        hook = Hook(1, topic, "Webhook", "", secret)
+        return self._signed(hook, self._payload(hook, key))
+
+    def signed(self, topic: str, secret: str, body: bytes) -> tuple[dict[str, str], bytes]:
+        """The same of a body that is given."""
+        return self._signed(Hook(1, topic, "Webhook", "", secret), body)
+
+    def _signed(self, hook: Hook, body: bytes) -> tuple[dict[str, str], bytes]:
+        return self._agent() | self._headers(hook, body), body
+
     def _send_ping(self, hook_id: int) -> None:
         hook = self.hooks.get(hook_id)
         if hook is not None and not hook.pinged:
@@ -285,18 +297,21 @@ class Webhooks:
             "X-WC-Webhook-Delivery-ID": delivery,
         }
 
+    def _agent(self) -> dict[str, str]:
+        """What every request says of the shop."""
+        agent = f"WooCommerce/{self.shop.options.version} Hookshot (WordPress/{self.shop.wp_version})"
+        return {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "deflate, gzip, br, zstd"}
+
     def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
         """The status of the answer, None when there was none. Redirects are not followed."""
         parts = urlsplit(url)
         connect: Callable[..., http.client.HTTPConnection] = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
-        agent = f"WooCommerce/{self.shop.options.version} Hookshot (WordPress/{self.shop.wp_version})"
-        common = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "deflate, gzip, br, zstd"}
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection = connect(parts.hostname or "", parts.port, timeout=_TIMEOUT)
         try:
-            connection.request("POST", target, body, common | headers)
+            connection.request("POST", target, body, self._agent() | headers)
             return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return None

@@ -23,6 +23,7 @@ __all__ = [
     "nested_query",
     "php_json",
     "query_text",
+    "widened",
 ]
 
 Json = dict[str, Any]
@@ -169,3 +170,14 @@ def link_self(collection: str, key: int | str, up: str | None = None, allow: lis
     if up is not None:
         links["up"] = [{"href": f"{base}{up}"}]
     return links
+
+
+def widened(raw: bytes, added: Json) -> bytes:
+    """A JSON answer with the fields `added` in every object, as an update of the shop or a plugin adds them."""
+
+    def wide(value: Any) -> Any:
+        if isinstance(value, list):
+            return [wide(each) for each in value]
+        return {name: wide(each) for name, each in value.items()} | added if isinstance(value, dict) else value
+
+    return php_json(wide(json.loads(raw)))

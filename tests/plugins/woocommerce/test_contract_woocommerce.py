@@ -1,0 +1,11 @@
+"""The contract of every connector, played against the WooCommerce sandbox."""
+
+from __future__ import annotations
+
+from crossdock.testing import ConnectorContract
+
+
+class TestContract(ConnectorContract):
+    connector = "woocommerce"
+    # As nearly every shop: over http the shop takes OAuth alone, which refuses clocks that differ by 15 minutes.
+    sandbox_options = {"https": True}
