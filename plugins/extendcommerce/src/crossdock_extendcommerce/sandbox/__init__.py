@@ -3,7 +3,8 @@
 Where the vendor page leaves a choice, this twin reads it so:
 
 * a method the user has no right to answers 403, a wrong login 401, another client 404;
-* an unknown product, customer, warehouse, unit or enum value is a 400 with a ``Message``;
+* an unknown product, customer, warehouse, unit or enum value is a 400 with a ``Message``, and so is a product whose
+  handlings say NonOrderable;
 * without modifiedDateFrom, orderDateFrom, orderNumber or orderNumberExternal the order list "times out" (a 400);
 * DELETE annuls an order, and once all rows of an order are cancelled it is annulled;
 * an order is frozen from Reserved on; when everything has shipped it is Terminated;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -64,6 +65,8 @@ class Api:
         body = await request.body()
         with self._twin.lock:
             status, value, headers = self._answer(request, body)
+            headers |= {"date": format_datetime(self._twin.clock.now().replace(microsecond=0), usegmt=True)}
+            value = widened(value, self._twin.widened) if self._twin.widened else value
         return json_response(value, status, headers, "application/json; charset=utf-8")
 
     def _answer(self, request: Request, body: bytes) -> tuple[int, Any, dict[str, str]]:
@@ -235,6 +238,9 @@ class Api:
     def _added(self, value: JsonObject) -> JsonObject:
         return value | {ADDED_FIELD: "ignore me"} if self._twin.added_fields else value
 
+    def _shown(self, value: JsonObject) -> JsonObject:
+        return self._added(value) | self._twin.bent.get(str(value.get("productNumber")), {})
+
     def _offset(self, rows: Sequence[T], call: Call, row: Callable[[T], JsonObject]) -> list[JsonObject]:
         """The bare-array style: pageOffset counts pages from 0, and a page past the end is a 400."""
         size, page = _whole(call, "pagecount", 100, least=1), _whole(call, "pageoffset", 0, least=0)
@@ -250,7 +256,7 @@ class Api:
         if page > max(1, pages):
             raise Refusal("The requested page does not exist.")
         return {
-            name: [self._added(row(each)) for each in rows[(page - 1) * size : page * size]],
+            name: [self._shown(row(each)) for each in rows[(page - 1) * size : page * size]],
             "paginationInfo": {
                 "currentPage": page,
                 "totalPages": pages,
@@ -288,6 +294,15 @@ def _whole(call: Call, name: str, default: int, *, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise Refusal("The request is invalid.")
     return int(text)
+
+
+def widened(value: Any, added: JsonObject) -> Any:
+    """`value` with the fields `added` in every object."""
+    if isinstance(value, list):
+        return [widened(each, added) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: widened(each, added) for name, each in value.items()} | added
 
 
 def _success(message: str) -> JsonObject:

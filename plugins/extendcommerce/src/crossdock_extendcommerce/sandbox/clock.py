@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -21,10 +22,11 @@ class Clock:
     def __init__(self, source: Callable[[], datetime] | None = None) -> None:
         self._source = source or (lambda: datetime.now(UTC))
         self._ahead = timedelta()
+        self._held: datetime | None = None
 
     def now(self) -> datetime:
         """The moment now, in UTC, rounded as the vendor's database rounds (…0, …3, …7 milliseconds)."""
-        exact = self._source().astimezone(UTC) + self._ahead
+        exact = self._held if self._held is not None else self._source().astimezone(UTC) + self._ahead
         milliseconds = round(round(exact.microsecond * 300 / 1_000_000) * 1000 / 300)
         return exact.replace(microsecond=0) + timedelta(milliseconds=milliseconds)
 
@@ -32,6 +34,19 @@ class Clock:
         """Move the clock `seconds` ahead and return the new time."""
         self._ahead += timedelta(seconds=seconds)
         return self.now()
+
+    def set(self, now: datetime) -> None:
+        """Set the clock; it goes on running."""
+        self._ahead = now - self._source().astimezone(UTC)
+
+    @contextmanager
+    def at(self, moment: datetime) -> Iterator[None]:
+        """What is done inside is done at `moment`."""
+        self._held = moment.astimezone(UTC)
+        try:
+            yield
+        finally:
+            self._held = None
 
 
 def wire_date(moment: datetime, key: str = "", *, offset: bool = True) -> str:

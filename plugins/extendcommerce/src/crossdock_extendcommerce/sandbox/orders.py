@@ -74,6 +74,20 @@ class OrderBook:
         """Every order posted under the caller's number: the vendor does not refuse a second one."""
         return self._by_external.get(external, [])
 
+    def copy(self, order_number: str) -> Order:
+        """Somebody copies an order, its external number included; the copy is new."""
+        order = copy.deepcopy(self.get(order_number))
+        order.number, order.shipments, order.changed = str(next(self._numbers)), [], self._clock.now()
+        self.orders[order.number] = order
+        self._by_external.setdefault(order.external, []).append(order)
+        return order
+
+    def drop(self, order_number: str) -> None:
+        """Take an order out of the book, as if it had never been there."""
+        order = self.orders.pop(order_number)
+        if order.external:
+            self._by_external[order.external].remove(order)
+
     def available_to_promise(self, body: JsonObject) -> Order:
         """POST CustomerOrderATP: the order as it would be; nothing is stored. Raises `Refusal`."""
         with during("Error checking order"):
@@ -250,6 +264,8 @@ class OrderBook:
 
     def _row(self, given: JsonObject, position: int, asked: datetime, customer: Customer) -> JsonObject:
         product = self._catalogue.get(str(given["product"]["productNumber"]))
+        if "NonOrderable" in product.handlings:
+            raise Refusal(f"Product {product.number} can not be ordered.")
         sales = self._sales(given["salesData"], product, customer)
         mode = given.get("supplyMode") or product.supply_mode
         warehouse = given.get("warehouse")

@@ -75,6 +75,11 @@ class Stock:
             self._balances[place] = Balance(product, warehouse, self._clock.now())
         return self._balances[place]
 
+    def drop(self, product: str) -> None:
+        """Take a product off all shelves, as if it had never been there."""
+        for warehouse in self.warehouses:
+            self._balances.pop((product, warehouse), None)
+
     def places(self, product: str) -> list[Balance]:
         """The balances of `product`, in the order of the warehouses."""
         found = (self._balances.get((product, warehouse)) for warehouse in self.warehouses)

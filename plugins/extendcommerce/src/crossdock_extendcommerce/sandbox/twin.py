@@ -20,6 +20,7 @@ from crossdock_extendcommerce.sandbox.gate import GENEROUS, HEADER_NAMES, Cookie
 from crossdock_extendcommerce.sandbox.order import Order, render
 from crossdock_extendcommerce.sandbox.orders import OrderBook
 from crossdock_extendcommerce.sandbox.purchases import Inbounds
+from crossdock_extendcommerce.sandbox.rehearsal import ExtendRehearsal
 from crossdock_extendcommerce.sandbox.refusal import DEADLOCK, SQL_TIMEOUT, Refusal, not_found
 from crossdock_extendcommerce.sandbox.stock import Stock
 from crossdock_extendcommerce.sandbox.warehouse import Warehouse
@@ -75,6 +76,10 @@ class ExtendSandbox(Sandbox):
         self.prefix = prefix
         self.added_fields = added_fields
         self.webhook_secret = webhook_secret
+        self.bent: dict[str, JsonObject] = {}
+        """By product number: fields that its rows of prices and availability show instead of what they have."""
+        self.widened: JsonObject = {}
+        """More fields that no page documents, in every object that is answered."""
         self.clock = Clock(clock)
         self.postman = Postman(self.clock, automatic=automatic_webhooks)
         self.login = Login(client, username, password, names, read_only=read_only)
@@ -118,6 +123,10 @@ class ExtendSandbox(Sandbox):
             "discount_product": "RABATT-01",
             "rounding_product": "AVRUND-01",
         }
+
+    def rehearsal(self) -> ExtendRehearsal:
+        """How the contract kit makes things happen here."""
+        return ExtendRehearsal(self)
 
     def state(self) -> dict[str, Any]:
         """Orders (CustomerOrder objects with their numbers and status beside), products, availability, …"""
