@@ -663,6 +663,19 @@ def test_a_list_with_page_numbers_only_shows_every_row_that_stayed(count, plan):
     assert stayed <= {key for key, _ in seen}
 
 
+def test_a_list_that_loses_a_row_in_each_of_several_passes_is_read_in_the_end():
+    rows, losses = list(range(20)), 7
+
+    def read(page: int) -> list[int]:
+        nonlocal losses
+        if page == 1 and losses:
+            rows.pop(0)
+            losses -= 1
+        return rows[page * 3 : page * 3 + 3]
+
+    assert set(settled_rows(read, str)) >= set(rows)
+
+
 def test_a_list_with_page_numbers_only_is_shorter_than_a_page_and_read_once():
     shelf = Shelf([1, 2], [], sort=False)
 

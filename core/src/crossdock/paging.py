@@ -34,6 +34,7 @@ W = TypeVar("W")
 T = TypeVar("T")
 
 _PASSES = 6
+_SETTLING = 10  # a pass is a few requests, and giving up leaves the whole list to the next run
 _REREADS = 3
 _UNREADABLE = (ConnectorError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 _BOUND_SLACK = timedelta(minutes=1)
@@ -551,7 +552,7 @@ def settled_rows(
     """
     known: dict[str, T] = {}
     before: list[list[str]] | None = None
-    for _ in range(_PASSES):
+    for _ in range(_SETTLING):
         shown: list[list[str]] = []
         while rows := read(first + len(shown)):
             named = [(key(row), row) for row in rows]

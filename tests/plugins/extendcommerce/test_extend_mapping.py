@@ -214,7 +214,7 @@ def test_a_print_is_a_note_on_its_row() -> None:
 
 
 def test_a_partial_delivery_is_one_shipment_that_does_not_complete_the_order() -> None:
-    (shipment,) = to_shipments(partly_delivered(), tracking_table(()))
+    ((shipment,), _) = to_shipments(partly_delivered(), tracking_table(()))
     assert (shipment.key, shipment.order_key, shipment.number) == ("7004512/S-880012", "7004512", "S-880012")
     assert [(line.sku, line.quantity) for line in shipment.lines] == [("HELM-BLK-M", 2), ("BELL-RED-01", 2)]
     assert [parcel.number for parcel in shipment.parcels] == ["DEMO0000000001SE", "DEMO0000000002SE"]
@@ -233,16 +233,32 @@ def test_only_the_newest_shipment_completes_the_order() -> None:
         found.order_header.shipments[0], shipment_number="S-880013", pick_date="2026-09-18T10:00:00+02:00"
     )
     found.order_header.shipments.append(later)
-    assert [(each.number, each.completes_order) for each in to_shipments(found, {})] == [
+    assert [(each.number, each.completes_order) for each in to_shipments(found, {})[0]] == [
         ("S-880012", False), ("S-880013", True),
     ]  # fmt: skip
+
+
+def test_a_shipment_that_cannot_be_read_stops_no_other_and_keeps_the_order_open() -> None:
+    found = partly_delivered()
+    assert found.order_rows is not None
+    assert found.order_header is not None
+    assert found.order_header.shipments is not None
+    found.order_rows[1].order_row_status = "Picked"
+    found.order_rows[1].shipment_number = "S-880013"
+    broken = msgspec.structs.replace(
+        found.order_header.shipments[0], shipment_number="S-880013", pick_date="yesterday"
+    )  # fmt: skip
+    found.order_header.shipments.append(broken)
+    shipments, errors = to_shipments(found, {})
+    assert [(each.number, each.completes_order) for each in shipments] == [("S-880012", False)]
+    assert [(each.key, each.path) for each in errors] == [("7004512/S-880013", "orderHeader.shipments.pickDate")]
 
 
 def test_what_the_supplier_delivered_is_a_shipment_per_row() -> None:
     found = partly_delivered()
     for row in found.order_rows or ():
         row.shipment_number = None
-    assert [each.key for each in to_shipments(found, {})] == [
+    assert [each.key for each in to_shipments(found, {})[0]] == [
         "7004512/row-00000000-0000-4000-8000-000000000100", "7004512/row-00000000-0000-4000-8000-000000000200",
     ]  # fmt: skip
 

@@ -40,7 +40,7 @@ def session(shop: ExtendSandbox) -> Iterator[Session[Settings]]:
 
 
 def place(shop: ExtendSandbox, clock: FrozenClock, count: int, **header: Any) -> list[str]:
-    """`count` orders, one a second, and their numbers."""
+    """`count` orders, one a second, a minute ago, and their numbers."""
     made = []
     for index in range(count):
         clock.advance(seconds=1)
@@ -50,6 +50,7 @@ def place(shop: ExtendSandbox, clock: FrozenClock, count: int, **header: Any) ->
             "orderRows": [{"product": {"productNumber": "SKU-00001"}, "salesData": {"quantity": 4, "unit": "ST"}}],
         }  # fmt: skip
         made.append(str(shop.book.create(body).number))
+    clock.advance(minutes=1)
     return made
 
 
@@ -163,6 +164,22 @@ def test_a_listed_order_without_details_is_a_reject_with_its_summary(
     assert (reject.key, json.loads(reject.payload)["orderNumber"]) == (made[1], made[1])
     assert "no row at position 0" in reject.vendor_message
     assert page.seen == 3
+
+
+def test_what_cannot_be_read_is_parked_under_the_key_of_its_record(
+    shop: ExtendSandbox, clock: FrozenClock, session: Session[Settings]
+) -> None:
+    (number,) = place(shop, clock, 1)
+    shop.book.get(number).rows[0]["salesData"]["vatPercent"] = "high"
+    shop.customers.known["K-4410"].model["vatNumber"] = ["none"]
+    shop.catalogue.products["SKU-00001"].weight = "heavy"
+    shop.bent["SKU-00001"] = {"price": "on request", "availableBalanceNow": "some"}
+    hooks = (plugin.fetch_orders, plugin.fetch_customers, plugin.fetch_products, plugin.fetch_prices,
+             plugin.fetch_balance)  # fmt: skip
+
+    parked = [[error.key for page in hook(session, Since()) for error in page.rejects] for hook in hooks]
+
+    assert parked == [[number], ["K-4410"], ["SKU-00001"], ["SKU-00001|||SEK|1"], ["SKU-00001@HUVUD"]]
 
 
 def test_a_deadlock_on_one_detail_is_repeated(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -36,9 +37,11 @@ from crossdock_extendcommerce.reading import (
     Listing,
     WrappedListing,
     cursor_of,
+    named,
     stamp,
 )
 from crossdock_extendcommerce.settings import Settings
+from crossdock_extendcommerce.totals import ZERO
 
 _FULL_EVERY = timedelta(days=1)
 _CREATED_OVERLAP = timedelta(hours=24)
@@ -178,15 +181,27 @@ def prices(session: Session[Settings], query: Query) -> Iterator[Page[Price]]:
              "productNumberList": batch},
             wire.PRICE, "prices", field="product_price_item_list",
         )  # fmt: skip
-        rows = _one_unit(listing.rows(_tier), set(batch), settings.unit)
+        listed = listing.rows(_tier)
+        price_key = partial(_price_key, currency=settings.currency)
+        named(listed, wire.PLACE, price_key)
+        rows = _one_unit(listed, set(batch), settings.unit)
         cursor = None if isinstance(query, ByKeys) else _cursor(_Scan(after="" if batch[-1] == skus[-1] else batch[-1]))
-        yield session.page(rows, partial(_price, currency=settings.currency), cursor=cursor, identify=_sku)
+        yield session.page(rows, partial(_price, currency=settings.currency), cursor=cursor, identify=price_key)
     if not skus and isinstance(query, Since):
         yield Page((), _cursor(_Scan()), seen=0)
 
 
 def _price(item: wire.PriceItem | str, currency: str) -> Price | str:
     return item if isinstance(item, str) else to_price(item, currency)
+
+
+def _price_key(item: wire.PriceItem | wire.Place | str, currency: str) -> str:
+    if isinstance(item, str):
+        return ""
+    return Price(
+        sku=text(item.product_number), amount=ZERO, currency=item.currency or currency,
+        from_quantity=item.from_quantity or Decimal(1),
+    ).key  # fmt: skip
 
 
 def _tier(item: wire.PriceItem) -> str:
@@ -254,6 +269,7 @@ def _balance_page(session: Session[Settings], params: dict[str, Any], sku: str) 
         )  # fmt: skip
         rows += listing.rows(_place)
         began = min(began, listing.began or began) if began else listing.began
+    named(rows, wire.PLACE, _balance_key)
     as_of = began or session.clock.now()
 
     def record(item: wire.Availability) -> Balance | str:
@@ -263,7 +279,11 @@ def _balance_page(session: Session[Settings], params: dict[str, Any], sku: str) 
             return "another warehouse"
         return to_balance(item, settings.balance_field, as_of)
 
-    return session.page(rows, record, cursor=None if sku else _cursor(_At(as_of)), identify=_sku)
+    return session.page(rows, record, cursor=None if sku else _cursor(_At(as_of)), identify=_balance_key)
+
+
+def _balance_key(item: wire.Availability | wire.Place) -> str:
+    return Balance(sku=text(item.product_number), warehouse=text(item.warehouse), available=ZERO).key
 
 
 # -- customers -------------------------------------------------------------------------------------

@@ -192,7 +192,8 @@ def _shipments(row: Row[Any], table: dict[str, str]) -> list[Row[Any]]:
     if isinstance(row.value, wire.OrderItem):
         return [Row(row.raw, _NOT_SHIPPED)]
     try:
-        found = to_shipments(row.value, table)
+        found, broken = to_shipments(row.value, table)
     except RecordError as error:
         return [Row(row.raw, None, error)]
-    return [Row(row.raw, each) for each in found] or [Row(row.raw, _NOT_SHIPPED)]
+    rows: list[Row[Any]] = [Row(row.raw, None, each) for each in broken]
+    return [*rows, *(Row(row.raw, each) for each in found)] or [Row(row.raw, _NOT_SHIPPED)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -206,7 +207,10 @@ class Detail(Generic[V]):
         content = answer.content.removeprefix(b"\xef\xbb\xbf").strip()
         if content[:1] != b"{":
             answer.json()  # raises, unless it is JSON of another shape
-        return evolve(answer, content=b"[" + content + b"]").rows(self.decoder)[0]
+        row = evolve(answer, content=b"[" + content + b"]").rows(self.decoder)[0]
+        if row.error is not None:
+            _named(row.error, number)
+        return row
 
     def maybe(self, number: str) -> Row[V] | None:
         """One record, or `None` when there is none: a 404, or the 400 that some resources answer instead."""
@@ -229,6 +233,17 @@ class Detail(Generic[V]):
         for chunk in chunks(numbers, DETAILS):
             with ThreadPoolExecutor(READERS) as pool:
                 yield [row for row in pool.map(self.maybe, chunk) if row is not None]
+
+
+def named(rows: Sequence[Row[W]], sketch: msgspec.json.Decoder[V], key: Callable[[V], str]) -> None:
+    """Give rows that cannot be read the key of their record, out of the few fields of `sketch`.
+
+    What is parked under the record's key is forgotten once the record is read.
+    """
+    for row in rows:
+        if row.error is not None:
+            with suppress(msgspec.MsgspecError, ValueError):
+                _named(row.error, key(sketch.decode(row.raw)))
 
 
 def _named(error: RecordError, number: str) -> RecordError:

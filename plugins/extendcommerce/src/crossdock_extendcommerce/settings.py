@@ -114,9 +114,16 @@ class Settings:
     calls_per_minute: int = setting(
         "Calls a minute", default=300, help="The limit of the group Standard; Extend agrees on others by contract",
     )  # fmt: skip
-    connect_timeout: int = setting("Connect time-out in seconds", default=10)
-    read_timeout: int = setting("Read time-out in seconds", default=120)
-    write_timeout: int = setting("Write time-out in seconds", default=300)
+    connect_timeout: int = setting(
+        "Connect time-out in seconds", default=10, help="After that the server counts as not reachable"
+    )
+    read_timeout: int = setting(
+        "Read time-out in seconds", default=120, help="After that an answer counts as lost; long lists take a while"
+    )
+    write_timeout: int = setting(
+        "Write time-out in seconds", default=300,
+        help="After that it is asked whether an order or a customer was stored; large orders take minutes",
+    )  # fmt: skip
 
 
 # The three error types of the vendor's code of conduct in one table (vendor page section 2.1; the wording of the

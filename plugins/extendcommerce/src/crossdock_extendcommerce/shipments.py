@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import quote
 
-from crossdock import Parcel, Shipment, ShipmentLine, evolve
+from crossdock import Parcel, RecordError, Shipment, ShipmentLine, evolve
 from crossdock.mapping import required, text, utc
 from crossdock_extendcommerce import wire
 from crossdock_extendcommerce.mapping import charge_kind, row_key
@@ -46,8 +46,10 @@ def tracking_url(forwarder: str, number: str, table: Mapping[str, str]) -> str:
     return template.replace("{number}", quote(number, safe="")) if template and number else ""
 
 
-def to_shipments(order: wire.CustomerOrder, table: Mapping[str, str]) -> list[Shipment]:
+def to_shipments(order: wire.CustomerOrder, table: Mapping[str, str]) -> tuple[list[Shipment], list[RecordError]]:
     """One `Shipment` per shipment number, oldest first; the newest completes the order when nothing is open.
+
+    Beside them the errors of those that cannot be read, each with its key: then none completes the order.
 
     A picked row without a shipment number (delivered by the supplier) is a shipment of its own, so that what was
     reported once never changes.
@@ -62,14 +64,22 @@ def to_shipments(order: wire.CustomerOrder, table: Mapping[str, str]) -> list[Sh
         if row.order_row_status == "Picked":
             groups.setdefault(_group(row), []).append(row)
     changed = utc(header.change_date, "orderHeader.changeDate", wire.ZONE)
-    found = [
-        _shipment(number, group, rows, parcels.get(group, wire.HeaderShipment()), changed, table)
-        for group, rows in groups.items()
-    ]
+    found: list[Shipment] = []
+    broken: list[RecordError] = []
+    for group, rows in groups.items():
+        try:
+            found.append(_shipment(number, group, rows, parcels.get(group, wire.HeaderShipment()), changed, table))
+        except RecordError as error:
+            error.key = _key(number, group)
+            broken.append(error)
     found.sort(key=lambda each: (each.shipped_at or _LONG_AGO, each.key))
-    if found and not open_rows:
+    if found and not open_rows and not broken:
         found[-1] = evolve(found[-1], completes_order=True)
-    return found
+    return found, broken
+
+
+def _key(number: str, group: str) -> str:
+    return f"{number}/{group}"
 
 
 def _group(row: wire.OrderRow) -> str:
@@ -85,7 +95,7 @@ def _shipment(
     tracked = tuple(Parcel(number=each, tracking_url=tracking_url(forwarder, each, table)) for each in packages)
     shipped = parcels.pick_date or parcels.create_date
     return Shipment(
-        key=f"{number}/{group}",
+        key=_key(number, group),
         order_key=number,
         number=group if parcels.shipment_number else "",
         carrier=forwarder,

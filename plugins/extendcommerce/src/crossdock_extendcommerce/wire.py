@@ -183,6 +183,15 @@ class PriceItem(_Shape):
     currency: str | None = None
 
 
+class Place(_Shape):
+    """What tells rows of stock and prices apart, for naming one that cannot be read as a whole."""
+
+    product_number: Text = None
+    warehouse: Text = None
+    currency: str | None = None
+    from_quantity: Decimal | None = None
+
+
 class Groups(_Shape):
     company_group: str | None = None
     product_categories: list[str] | None = None
@@ -341,6 +350,7 @@ class Wrapped(_Shape):
 
 ORDER = msgspec.json.Decoder(CustomerOrder)
 ORDER_ITEM = msgspec.json.Decoder(OrderItem)
+PLACE = msgspec.json.Decoder(Place)
 AVAILABILITY = msgspec.json.Decoder(Availability)
 PRICE = msgspec.json.Decoder(PriceItem)
 PRODUCT = msgspec.json.Decoder(Product)

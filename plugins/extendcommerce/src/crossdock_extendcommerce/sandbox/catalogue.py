@@ -43,7 +43,7 @@ class Product:
     manufacturer: str | None = None
     manufacturer_number: str | None = None
     image_url: str | None = None
-    weight: float = 0.0
+    weight: float | str = 0.0  # text only where somebody broke it
     enabled: bool = True
     annulled: bool = False
     handlings: tuple[str, ...] = ()

@@ -40,9 +40,9 @@ class Counter(Rehearsal):
     def _good(self, number: int) -> str:
         """One of the articles, which have been there for long."""
         if _LOCKED not in self.twin.catalogue.products:
-            locked: JsonObject = {"productNumber": _LOCKED, "productHandlings": ["NonOrderable"], "gtin": "7300000000017"}
-            goods = ({"productNumber": each, "gtin": "7300000000024", "price": "10.00"} for each in _GOODS)
-            self.twin.seed_products([*goods, locked])
+            goods: list[JsonObject] = [{"productNumber": each, "gtin": "7300000000017"} for each in (*_GOODS, _LOCKED)]
+            goods[-1]["productHandlings"] = ["NonOrderable"]
+            self.twin.seed_products(goods)
         return _GOODS[number % len(_GOODS)]
 
     def body(self, number: int) -> JsonObject:
@@ -87,8 +87,11 @@ class Counter(Rehearsal):
         """One piece more, to another house; a customer has another telephone."""
         if isinstance(record, Order):
             line = record.lines[0]
-            moved = evolve(record, shipping_address=evolve(_HOME, street=f"Storgatan {self.next()}"))
-            return _filled(moved, line.sku, line.quantity + 1, line.unit_price)
+            more = _filled(record, line.sku, line.quantity + 1, line.unit_price)
+            house = evolve(_HOME, street=f"Storgatan {self.next()}")
+            return evolve(
+                record, lines=more.lines, total=more.total, total_tax=more.total_tax, shipping_address=house
+            )  # fmt: skip
         if isinstance(record, Customer):
             return evolve(record, phone="+46700000002", name=f"{record.name} d.y.")
         return super().change(record)

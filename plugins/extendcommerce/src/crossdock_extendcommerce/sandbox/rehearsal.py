@@ -141,8 +141,8 @@ class ExtendRehearsal(Counter):
                 self.twin.customers.known[name].model["vatNumber"] = ["none"]
                 return "vatNumber"
             if stream == "products":
-                self.twin.catalogue.products[name].extra["productDates"] = "none"
-                return "productData.productDates"
+                self.twin.catalogue.products[name].weight = "heavy"
+                return "productData.productMeasurements.weight"
             field = "price" if stream == "prices" else "availableBalanceNow"
             self.twin.bent[name] = {field: "on request"}
             return field

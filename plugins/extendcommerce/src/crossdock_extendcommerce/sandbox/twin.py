@@ -20,8 +20,8 @@ from crossdock_extendcommerce.sandbox.gate import GENEROUS, HEADER_NAMES, Cookie
 from crossdock_extendcommerce.sandbox.order import Order, render
 from crossdock_extendcommerce.sandbox.orders import OrderBook
 from crossdock_extendcommerce.sandbox.purchases import Inbounds
-from crossdock_extendcommerce.sandbox.rehearsal import ExtendRehearsal
 from crossdock_extendcommerce.sandbox.refusal import DEADLOCK, SQL_TIMEOUT, Refusal, not_found
+from crossdock_extendcommerce.sandbox.rehearsal import ExtendRehearsal
 from crossdock_extendcommerce.sandbox.stock import Stock
 from crossdock_extendcommerce.sandbox.warehouse import Warehouse
 from crossdock_extendcommerce.sandbox.webhooks import Postman
