@@ -13,6 +13,8 @@ from crossdock.testing import HAZARDS
 
 pytest_plugins = ["pytester"]
 
+OTHERS = 2  # tests of the class beside one for each hazard
+
 TEST = """
 import sys
 sys.path[:0] = [{stall!r}, {here!r}]
@@ -49,7 +51,7 @@ def source(name: str) -> str:
 def test_the_right_connector_is_gold_and_ships_a_report_of_every_hazard(author, pytester: pytest.Pytester) -> None:
     result = author(RIGHT.read_text(), "--crossdock-report", "-v")
 
-    result.assert_outcomes(passed=len(HAZARDS), skipped=1)  # its creates are not idempotent
+    result.assert_outcomes(passed=len(HAZARDS) + OTHERS - 1, skipped=1)  # its creates are not idempotent
     result.stdout.fnmatch_lines(
         [
             "*test_hazard[[]rows-edited-between-pages[]] PASSED*",
@@ -65,7 +67,7 @@ def test_the_right_connector_is_gold_and_ships_a_report_of_every_hazard(author, 
 def test_a_wrong_connector_is_told_hazard_harm_and_what_was_seen(author, pytester: pytest.Pytester) -> None:
     result = author(source("page-numbers"), "--crossdock-report", "-n", "2")
 
-    result.assert_outcomes(passed=len(HAZARDS) - 2, failed=2, skipped=1)
+    result.assert_outcomes(passed=len(HAZARDS) + OTHERS - 3, failed=2, skipped=1)
     result.stdout.fnmatch_lines(
         [
             "rows-edited-between-pages (bronze): An order that is edited while a list is read moves in it*",
@@ -82,7 +84,7 @@ def test_an_exempt_hazard_is_played_and_its_reason_is_shipped(author, pytester: 
 
     result = author(source("unknown-status-refused"), "--crossdock-report", exempt={"new-word": reason})
 
-    result.assert_outcomes(passed=len(HAZARDS) - 1, skipped=2)
+    result.assert_outcomes(passed=len(HAZARDS) + OTHERS - 2, skipped=2)
     report = json.loads((pytester.path / "contract.json").read_text())
     assert report["level"] == "gold"
     assert report["hazards"]["new-word"] == {"level": "silver", "result": "exempt", "reason": reason}
@@ -106,3 +108,21 @@ def test_a_part_of_the_hazards_gives_no_level_and_writes_nothing(author, pyteste
 
     result.stdout.fnmatch_lines(["crossdock: stall: 1 hazards were played, not all, so there is no level."])
     assert not Path(pytester.path / "contract.json").exists()
+
+
+@pytest.mark.slow
+def test_a_report_that_says_something_else_than_what_is_seen_fails(author, pytester: pytest.Pytester) -> None:
+    hazards = {hazard.name: {"level": hazard.level, "result": "passed"} for hazard in HAZARDS}
+    hazards["new-word"]["result"] = "failed"
+    report = {"connector": "stall", "version": "0", "level": "gold", "hazards": hazards}
+    (pytester.path / "contract.json").write_text(json.dumps(report))
+
+    result = author(RIGHT.read_text(), "-k", "new-word or one-bad-row or report")
+
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "contract.json says *'failed'* of new-word, and it is *'passed'*. Write it again: *--crossdock-report",
+            "contract.json is out of date: its level is 'gold' instead of 'bronze'. Write it again: *",
+        ]
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from crossdock.sandbox import Sandbox
 from crossdock.session import Session
+from crossdock.testing import report
 from crossdock.testing.golden import Golden
 from crossdock.testing.hazards import HAZARDS
 from crossdock.testing.hazards.hazard import Hazard
@@ -19,7 +20,9 @@ from crossdock.testing.stage import Stage, StageClock, Subject, open_stage
 
 PROPERTY = "crossdock"
 """Under this name a test's report carries its hazard's result to the plugin, also from the processes of xdist."""
+REPORT = "--crossdock-report"
 UPDATE_GOLDEN = "--crossdock-update-golden"
+_AGAIN = f"Write it again: pytest {REPORT}"
 _NAMES = frozenset(hazard.name for hazard in HAZARDS)
 
 
@@ -79,24 +82,48 @@ class ConnectorContract(ConnectorFixtures):
 
     `exempt` maps a hazard's name to the reason why this connector need not survive it, as users will read it. It is
     played all the same: an exemption that is no longer needed fails.
+
+    Once ``pytest --crossdock-report`` has written ``contract.json`` beside the plugin, what it says is compared with
+    what comes of each hazard, so that what ships is never out of date.
     """
 
     exempt: ClassVar[Mapping[str, str]] = {}
 
     @pytest.mark.parametrize("hazard", HAZARDS, ids=[hazard.name for hazard in HAZARDS])
-    def test_hazard(self, hazard: Hazard, subject: Subject, record_property: Any) -> None:
-        """The connector survives the hazard."""
+    def test_hazard(
+        self, hazard: Hazard, subject: Subject, record_property: Any, request: pytest.FixtureRequest
+    ) -> None:
+        """The connector survives the hazard, and the report that ships says what came of it."""
         result = play(hazard, subject, options=self.sandbox_options, values=self.settings)
         reason = self.exempt.get(hazard.name)
-        record_property(PROPERTY, _told(subject, result, reason))
+        told = _told(subject, result, reason)
+        record_property(PROPERTY, told)
         if reason is not None:
             if result.state in ("passed", "not applicable"):
                 pytest.fail(f"The exemption of {hazard.name} is no longer needed: it {_ended(result)}", pytrace=False)
+            self._compare(hazard, told, request)
             pytest.skip(f"exempt: {reason}")
         if result.state == "failed":
             pytest.fail(result.text, pytrace=False)
+        self._compare(hazard, told, request)
         if result.state != "passed":
             pytest.skip(f"{result.state}: {result.seen}")
+
+    def test_report_is_of_this_version_and_these_hazards(
+        self, subject: Subject, request: pytest.FixtureRequest
+    ) -> None:
+        """The report that ships, if there is one, is of this connector and all hazards, and its level follows."""
+        found = _report(_folder(subject), request)
+        wrong = found and report.outdated(found, subject.found.name, subject.found.version)
+        if wrong:
+            pytest.fail(f"{report.FILE} is out of date: {wrong}. {_AGAIN}", pytrace=False)
+
+    def _compare(self, hazard: Hazard, told: Mapping[str, str], request: pytest.FixtureRequest) -> None:
+        found = _report(told["folder"], request)
+        now = report.entry(hazard, report.Line(hazard=hazard.name, result=told["result"], reason=told["reason"]))
+        if found is not None and found["hazards"].get(hazard.name) != now:
+            said = found["hazards"].get(hazard.name, "nothing")
+            pytest.fail(f"{report.FILE} says {said} of {hazard.name}, and it is {now}. {_AGAIN}", pytrace=False)
 
     def test_exemptions_name_hazards_and_say_why(self) -> None:
         """Each exemption is of a hazard that there is, with a reason."""
@@ -112,13 +139,22 @@ def _ended(result: Result) -> str:
     return "passed." if result.state == "passed" else f"is not applicable. {result.seen}"
 
 
-def _told(subject: Subject, result: Result, reason: str | None) -> dict[str, str]:
+def _folder(subject: Subject) -> str:
     source = getattr(subject.plugin, "__file__", None)
+    return str(Path(source).parent) if source else ""
+
+
+def _report(folder: str, request: pytest.FixtureRequest) -> dict[str, Any] | None:
+    """The report that ships, unless it is about to be written."""
+    return None if not folder or request.config.getoption(REPORT) else report.shipped(Path(folder))
+
+
+def _told(subject: Subject, result: Result, reason: str | None) -> dict[str, str]:
     needed = reason is not None and result.state not in ("passed", "not applicable")
     return {
         "connector": subject.found.name,
         "version": subject.found.version,
-        "folder": str(Path(source).parent) if source else "",
+        "folder": _folder(subject),
         "hazard": result.hazard.name,
         "result": "exempt" if needed else result.state,
         "reason": reason if needed and reason else result.seen,

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from crossdock.testing.hazards import HAZARDS
-from crossdock.testing.hazards.hazard import LEVELS
+from crossdock.testing.hazards.hazard import LEVELS, Hazard
 
 FILE = "contract.json"
 _GOOD = ("passed", "exempt", "not applicable")
@@ -49,11 +49,33 @@ def report(connector: str, version: str, lines: Sequence[Line]) -> dict[str, Any
     results = {name: line.result for name, line in by_name.items()}
     hazards: dict[str, dict[str, str]] = {}
     for hazard in HAZARDS:
-        line = by_name.get(hazard.name)
-        hazards[hazard.name] = {"level": hazard.level, "result": line.result if line else "not played"}
-        if line and line.reason and line.result != "failed":
-            hazards[hazard.name]["reason"] = line.reason
+        hazards[hazard.name] = entry(hazard, by_name.get(hazard.name))
     return {"connector": connector, "version": version, "level": level(results), "hazards": hazards}
+
+
+def entry(hazard: Hazard, line: Line | None) -> dict[str, str]:
+    """What the report says of one hazard."""
+    said = {"level": hazard.level, "result": line.result if line else "not played"}
+    return {**said, "reason": line.reason} if line and line.reason and line.result != "failed" else said
+
+
+def shipped(folder: Path) -> dict[str, Any] | None:
+    """The report that lies in a plugin's folder, if there is one."""
+    path = folder / FILE
+    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found
+
+
+def outdated(found: Mapping[str, Any], connector: str, version: str) -> str:
+    """Why a report that ships is not of this connector, this version and the kit's hazards; empty when it is."""
+    results = {name: each["result"] for name, each in found["hazards"].items()}
+    wanted = {"connector": connector, "version": version, "level": level(results)}
+    wrong = [f"its {name} is {found.get(name)!r} instead of {value!r}" for name, value in wanted.items()
+             if found.get(name) != value]  # fmt: skip
+    strange = sorted(results.keys() ^ {hazard.name for hazard in HAZARDS})
+    if strange:
+        wrong.append(f"it has or lacks {', '.join(strange)}")
+    return "; ".join(wrong)
 
 
 def write(folder: Path, value: Mapping[str, Any]) -> Path:
