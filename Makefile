@@ -94,12 +94,13 @@ scale: setup ## Simulate an installation of many from measured costs, and renew 
 # -- keeping house -----------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: setup ## Write the generated pages again: hooks, records, the public face, the command line, hazards
+docs: setup ## Write the generated pages again: hooks, records, the public face, the command line, hazards, quality
 	$(BIN)/python docs/write_hooks.py
 	$(BIN)/python docs/write_records.py
 	$(BIN)/python docs/write_reference.py
 	$(BIN)/python docs/write_command_line.py
 	$(BIN)/python docs/write_hazards.py
+	$(BIN)/python docs/write_quality.py
 
 SPHINX = $(BIN)/sphinx-build -q --fail-on-warning --keep-going -c docs --doctree-dir build/doctrees -b
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from crossdock.testing import ConnectorContract
+from crossdock.testing import HAZARDS, ConnectorContract, Subject, play
 
 
 class TestContract(ConnectorContract):
@@ -19,3 +19,12 @@ class TestContract(ConnectorContract):
             "default that is once a day."
         )
     }
+
+
+def test_only_prices_are_read_whole_in_every_run() -> None:
+    hazard = next(each for each in HAZARDS if each.name == "quiet-second-run")
+
+    result = play(hazard, Subject.installed("extendcommerce"), options={"generous": True})
+
+    assert result.seen.startswith("prices: ")
+    assert result.seen.count(": ") == 1
