@@ -503,6 +503,18 @@ def from_document(stream: str, document: bytes | str) -> Any:
     return _decoders[stream](document)
 
 
+def asked_by(stream: str, key: str) -> tuple[str, ...]:
+    """What to ask a stream for by key, to have the record with this key read again: of prices and stock also the SKU.
+
+    That is what `ByKeys` of these streams takes; a key that a system does not know does no harm.
+    """
+    if stream == "prices":
+        return tuple(dict.fromkeys((key, key.rsplit("|", 4)[0])))
+    if stream == "balance":
+        return tuple(dict.fromkeys((key, key.rpartition("@")[0] or key)))
+    return (key,)
+
+
 def fingerprint(value: Record, document: bytes) -> str:
     """A hash of everything in the record's `document` that counts as content.
 

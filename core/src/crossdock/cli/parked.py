@@ -240,10 +240,11 @@ def replay(
 def _read_again(app: App, rows: Sequence[ParkedRecord]) -> tuple[int, list[str]]:
     """Fetch parked payloads by key, one request series a stream; answers how many rows came, and what went wrong."""
     from crossdock.engine.pull import pull
+    from crossdock.records import asked_by
 
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        groups.setdefault((row.connection, row.stream), []).append(row.key)
+        groups.setdefault((row.connection, row.stream), []).extend(asked_by(row.stream, row.key))
     seen, failures = 0, []
     for (connection, stream), keys in groups.items():
         try:

@@ -34,7 +34,7 @@ from crossdock_extendcommerce.mapping import to_customer, to_order
 from crossdock_extendcommerce.outgoing import from_order
 from crossdock_extendcommerce.reading import Changes, DatedListing, Detail, stamp
 from crossdock_extendcommerce.settings import INFO, Settings
-from crossdock_extendcommerce.shipments import UNSHIPPED, to_shipments, tracking_table
+from crossdock_extendcommerce.shipments import UNSHIPPED, to_shipments, tracking_table, unreadable
 
 _TOO_OLD = "before order start"
 _NOT_SHIPPED = "nothing shipped"
@@ -156,7 +156,8 @@ def _orders(
     settings = session.settings
     detail = Detail(session=session, path="CustomerOrders", decoder=wire.ORDER, budget="orders")
     if isinstance(query, ByKeys):
-        for rows in detail.several(query.keys):
+        # A shipment that could not be read is asked for again by its own key, which begins with the order's number.
+        for rows in detail.several(list(dict.fromkeys(key.partition("/")[0] for key in query.keys))):
             yield list(rows), None
         return
     start = query.start or settings.order_start
@@ -188,7 +189,7 @@ def _order_number(order: wire.CustomerOrder | wire.OrderItem) -> str:
 def _shipments(row: Row[Any], table: dict[str, str]) -> list[Row[Any]]:
     """The shipments of one order as rows of a page, or why there is none."""
     if row.value is None:
-        return [row]
+        return unreadable(row)
     if isinstance(row.value, wire.OrderItem):
         return [Row(row.raw, _NOT_SHIPPED)]
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from urllib.parse import quote
 
-from crossdock import Parcel, RecordError, Shipment, ShipmentLine, evolve
+import msgspec
+
+from crossdock import Parcel, RecordError, Row, Shipment, ShipmentLine, evolve
 from crossdock.mapping import required, text, utc
 from crossdock_extendcommerce import wire
 from crossdock_extendcommerce.mapping import charge_kind, row_key
@@ -76,6 +79,28 @@ def to_shipments(order: wire.CustomerOrder, table: Mapping[str, str]) -> tuple[l
     if found and not open_rows and not broken:
         found[-1] = evolve(found[-1], completes_order=True)
     return found, broken
+
+
+def unreadable(row: Row[Any]) -> list[Row[Any]]:
+    """The shipments of an order that cannot be read, each as a reject under its own key; the order's when it has none.
+
+    What is parked under the key of a shipment is forgotten once that is read.
+    """
+    error = row.error or RecordError("The order is empty.")
+    try:
+        header = wire.SHIPPED.decode(row.raw).order_header or wire.ShippedHeader()
+    except msgspec.MsgspecError:
+        return [row]
+    keys = [_key(text(header.order_number), text(each.shipment_number)) for each in header.shipments or ()]
+    return [Row(row.raw, None, _of(error, key)) for key in keys] or [row]
+
+
+def _of(error: RecordError, key: str) -> RecordError:
+    """The same refusal of another record."""
+    return RecordError(
+        error.message, key=key, path=error.path, hint=error.hint, status=error.status,
+        vendor_message=error.vendor_message,
+    )  # fmt: skip
 
 
 def _key(number: str, group: str) -> str:

@@ -183,6 +183,21 @@ class PriceItem(_Shape):
     currency: str | None = None
 
 
+class ShippedNumber(_Shape):
+    shipment_number: Text = None
+
+
+class ShippedHeader(_Shape):
+    order_number: Text = None
+    shipments: list[ShippedNumber] | None = None
+
+
+class Shipped(_Shape):
+    """The numbers of an order's shipments, for naming those of an order that cannot be read as a whole."""
+
+    order_header: ShippedHeader | None = None
+
+
 class Place(_Shape):
     """What tells rows of stock and prices apart, for naming one that cannot be read as a whole."""
 
@@ -350,6 +365,7 @@ class Wrapped(_Shape):
 
 ORDER = msgspec.json.Decoder(CustomerOrder)
 ORDER_ITEM = msgspec.json.Decoder(OrderItem)
+SHIPPED = msgspec.json.Decoder(Shipped)
 PLACE = msgspec.json.Decoder(Place)
 AVAILABILITY = msgspec.json.Decoder(Availability)
 PRICE = msgspec.json.Decoder(PriceItem)

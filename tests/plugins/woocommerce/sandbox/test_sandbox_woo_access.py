@@ -160,6 +160,7 @@ def test_the_settings_connect_to_the_shop_that_gave_them(twin: WooSandbox, plain
         "url": "http://x",
         "consumer_key": plain.options.consumer_key,
         "consumer_secret": plain.options.consumer_secret,
+        "webhook_secret": plain.options.webhook_secret,
     }
 
 
