@@ -26,7 +26,8 @@ class TestContract(ConnectorContract):
 ```
 
 `pip install crossdock[test]` brings what it needs. `pytest --crossdock-report` also writes `contract.json` beside the
-plugin: every hazard with what came of it, and the level, which `crossdock connectors` shows.
+plugin: every hazard with what came of it, and the level, which `crossdock connectors` shows. Once it is there, every
+run compares with it, so that what ships is never out of date. [Quality](quality.md) shows those of our connectors.
 
 | result | meaning |
 |---|---|
