@@ -13,11 +13,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import attrs
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossdock.app import App
 from crossdock.errors import CrossdockError
@@ -42,9 +41,12 @@ PEER = "x-crossdock-peer"
 TEST = "x-crossdock-test"
 """A request of ours that only wants to know the answer: neither kept nor counted."""
 
+HOOKS = "/hooks/"
+"""Where the paths of doors begin."""
+
 _METHODS = ("POST", "GET", "HEAD")
-_SAFE = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-_OURS = {**_SAFE, "x-crossdock": "door"}
+_OURS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), (b"x-crossdock", b"door"))
+_PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class _Refusal(Exception):
@@ -56,7 +58,7 @@ class _Refusal(Exception):
         self.text = text
 
 
-def create(app: App, arrived: Callable[[], None] | None = None) -> Starlette:
+def create(app: App, arrived: Callable[[], None] | None = None) -> ASGIApp:
     """The door of a project as an ASGI application; `arrived` is called, from a thread, after webhooks were kept.
 
     It opens and closes with the application's lifespan; the `App` has to stay open as long.
@@ -71,24 +73,45 @@ def create(app: App, arrived: Callable[[], None] | None = None) -> Starlette:
         finally:
             await asyncio.to_thread(door.stop)
 
-    made = Starlette(
-        routes=[
-            Route("/hooks/{connection}/{token}", door),
-            *health.routes(app, lambda: door.writer.alive),
-            metrics.route(app),
-        ],
-        lifespan=lifespan,
-    )
-    made.router.redirect_slashes = False
-    return made
+    others = Starlette(routes=[*health.routes(app, lambda: door.writer.alive), metrics.route(app)], lifespan=lifespan)
+    others.router.redirect_slashes = False
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        """Webhooks past all routing: it would cost a third of a webhook (docs/benchmarks.md, row 9)."""
+        if scope["type"] == "http" and scope["path"].startswith(HOOKS):
+            await door(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
+    return front
 
 
 def _nothing() -> None:
     return None
 
 
+@attrs.frozen(slots=True)
+class _Answer:
+    """What is sent back; `more` are headers beside the length and the kind of the text."""
+
+    status: int
+    text: str
+    more: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def __call__(self, send: Send) -> None:
+        """Send it."""
+        body = self.text.encode()
+        headers = [(b"content-length", b"%d" % len(body)), _PLAIN, *self.more]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+_NOT_FOUND = _Answer(404, "Not Found")
+"""As every path is answered that leads nowhere."""
+
+
 class Door:
-    """Takes webhooks in; an ASGI application for one route."""
+    """Takes webhooks in; an ASGI application for the paths below `HOOKS`."""
 
     def __init__(self, app: App, arrived: Callable[[], None]) -> None:
         self.app = app
@@ -107,22 +130,20 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope["path_params"]
-        found = await self.doors.find(path["connection"], path["token"])
+        name, slash, token = scope["path"].removeprefix(HOOKS).partition("/")
+        found = await self.doors.find(name, token) if slash else None
         if found is None:
-            response: Response = PlainTextResponse("Not Found", 404)
+            answer = _NOT_FOUND
         else:
             try:
-                response = await self._take(*found, scope, receive)
+                answer = await self._take(*found, scope, receive)
             except _Refusal as refusal:
-                headers = {**_OURS, "connection": "close"}
-                if refusal.status == 405:
-                    headers["allow"] = ", ".join(_METHODS)
-                response = PlainTextResponse(refusal.text, refusal.status, headers)
-        await response(scope, receive, send)
+                allow = ((b"allow", ", ".join(_METHODS).encode()),) if refusal.status == 405 else ()
+                answer = _Answer(refusal.status, refusal.text, (*_OURS, (b"connection", b"close"), *allow))
+        await answer(send)
 
-    async def _take(self, found: Found, present: bool, scope: Scope, receive: Receive) -> Response:
-        method = scope["method"]
+    async def _take(self, found: Found, present: bool, scope: Scope, receive: Receive) -> _Answer:
+        method, asked = scope["method"], scope["query_string"]
         if method not in _METHODS:
             raise _Refusal(405, "Method Not Allowed")
         headers = _headers(scope)
@@ -130,7 +151,7 @@ class Door:
         body = await _body(headers, receive)
         request = WebhookRequest(
             method="GET" if method == "HEAD" else method, headers=headers, body=body,
-            query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            query=dict(parse_qsl(asked.decode("latin-1"), keep_blank_values=True)) if asked else {},
         )  # fmt: skip
         reply, problem = self._ask(found, request)
         if reply.status in (401, 403) and not trial:
@@ -143,7 +164,7 @@ class Door:
                 raise _Refusal(503, "It could not be kept; send it again.") from None
         if good and present and not trial:
             self.doors.confirm(found)
-        return PlainTextResponse(reply.body, reply.status, _OURS)
+        return _Answer(reply.status, reply.body, _OURS)
 
     def _ask(self, found: Found, request: WebhookRequest) -> tuple[WebhookReply, str]:
         """The connector's reply, and what is wrong with the connector when it gave none."""
@@ -187,7 +208,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     """Headers by lower-case name, repeats joined, and who called."""
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
-        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        name, text = str(raw, "latin-1").lower(), str(value, "latin-1")
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     peer: Any = scope.get("client")
     headers[PEER] = peer[0] if peer else ""

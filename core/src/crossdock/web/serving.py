@@ -17,14 +17,25 @@ from crossdock.errors import UsageError
 SLOWEST_HEAD = 10.0
 """Seconds in which the head of a request has to arrive."""
 
+LARGEST_HEAD = 64 * 1024
+"""Bytes after which a head has to be whole."""
+
 CONNECTIONS = 1000
 _GRACEFUL = 5
 
 
-class Impatient:
-    """Closes connections that do not say what they want in time; uvicorn waits for a request's head for ever."""
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
+
+class Impatient:
+    """Closes connections that do not say what they want in time, or at length.
+
+    uvicorn waits for the head of a request for ever, and with httptools it takes one of any length.
+    """
+
+    transport: asyncio.Transport
     _timer: asyncio.TimerHandle | None = None
+    _head = 0
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for long."""
@@ -35,9 +46,15 @@ class Impatient:
         """The head of a request is whole, or has to be soon."""
         super().data_received(data)  # type: ignore[misc]
         if self._answering():
+            self._head = 0
             self._disarm()
-        elif self._timer is None:
+            return
+        if self._timer is None:
             self._arm()
+        self._head += len(data)
+        if self._head > LARGEST_HEAD and not self.transport.is_closing():
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
@@ -55,7 +72,7 @@ class Impatient:
     def _close(self) -> None:
         self._timer = None
         if not self._answering():
-            self.transport.close()  # type: ignore[attr-defined]
+            self.transport.close()
 
     def _answering(self) -> bool:
         cycle = getattr(self, "cycle", None)

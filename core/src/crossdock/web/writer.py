@@ -1,4 +1,9 @@
-"""Group commit: webhooks of requests that come in together are kept in one transaction, and answered after it."""
+"""Group commit: webhooks of requests that come in together are kept in one transaction, and answered after it.
+
+What one turn of the event loop took in is handed over together, and what comes in while a transaction is under way
+gathers for the next one. Handed over one by one, two threads would fight for the interpreter at each webhook: that
+took half as much again of the CPU.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,7 @@ class Writer:
     def __init__(self, inbox: Inbox, arrived: Callable[[], None]) -> None:
         self._inbox = inbox
         self._arrived = arrived
+        self._turn: list[_Job] = []
         self._queue: list[_Job] = []
         self._state = threading.Condition()
         self._stopping = False
@@ -33,7 +39,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many webhooks wait for the next transaction."""
-        return len(self._queue)
+        return len(self._queue) + len(self._turn)
 
     def start(self) -> None:
         """Keep webhooks from now on."""
@@ -48,11 +54,18 @@ class Writer:
 
     async def keep(self, arrival: Arrival) -> None:
         """Returns when the webhook is safe on the disk; raises `StoreError` when it cannot be kept."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._state:
-            self._queue.append((arrival, future))
-            self._state.notify()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if not self._turn:
+            loop.call_soon(self._hand_over)
+        self._turn.append((arrival, future))
         await future
+
+    def _hand_over(self) -> None:
+        turn, self._turn = self._turn, []
+        with self._state:
+            self._queue += turn
+            self._state.notify()
 
     def _run(self) -> None:
         while True:
