@@ -32,7 +32,7 @@ from crossdock.web.door import LARGEST
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "benchmarks" / ".work" / "door"
 CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
-SECRET = "what-the-shop-signs-with"  # noqa: S105  of a shop that there is not
+SECRET = "what-the-shop-signs-with"
 HOST = "127.0.0.1"
 COUNT = 6000
 
@@ -95,9 +95,8 @@ class Crowd:
         load = Load(
             host=HOST, port=door.port, path=door.path, secret=SECRET, connections=connections, count=count, first=first
         )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-m", "benchmarks.load"]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._say(json.dumps(attrs.asdict(load)))
         assert self.process.stdout is not None
         assert self.process.stdout.readline().strip() == "ready"
