@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
@@ -23,6 +24,7 @@ from crossdock.app import App
 from crossdock.cli import main
 from crossdock.cli import webhook as commands
 from crossdock.sandbox import serve
+from crossdock.store.database import stamp
 from crossdock.web.door import create
 from crossdock.web.serving import Serving
 
@@ -342,6 +344,7 @@ def test_the_door_works_what_comes_and_stops_cleanly(project):
             while app.store.inbox.rows()[0].state == "new" and process.poll() is None:
                 asked.wait(0.02)
         process.send_signal(signal.SIGTERM)
+        process.stdout.close()
 
         assert process.wait(timeout=10) == 0
     assert project.json("webhook", "list", "--each")[0]["state"] == "done"
@@ -378,3 +381,52 @@ def test_killed_under_load_the_door_loses_nothing_that_it_answered(project):
     assert len(answered) >= 600
     assert answered <= {row.dedupe for row in rows}
     assert len(rows) == len({row.dedupe for row in rows})
+
+
+# -- webhooks that stopped coming --------------------------------------------------------------------
+
+
+def silence(project):
+    """Webhooks of the shop are held to be dead from now on."""
+    with project.app() as app:
+        known = app.store.announcements.get("shop", "orders")
+        app.store.announcements.save(attrs.evolve(known, missed=3, runs=2, dead_at=stamp(app.clock.now())))
+
+
+def test_webhooks_that_stopped_coming_need_attention_until_they_are_registered_again(project):
+    project.run("webhook", "register", "shop", "--base", BASE)
+    silence(project)
+
+    assert "orders are found by reading only" in project.run("webhook", "list", code=1)
+    assert "Webhooks of shop stopped coming" in project.run("status", code=1)
+    assert "stopped coming, and were registered again" in project.run("sync")
+    assert "set up again now: the next one proves it" in project.run("webhook", "list")
+    (row,) = project.json("webhook", "list")
+    assert row["dead_at"]
+    assert row["mended_at"]
+
+
+def test_a_vendor_that_refuses_to_register_again_is_told_of(project):
+    project.run("webhook", "register", "shop", "--base", BASE)
+    project.run("connection", "edit", "shop", "--set", "broken=register_webhook")
+    silence(project)
+
+    assert "could not be registered again: " in project.run("sync")
+    assert "could not be registered again: " in project.run("status", code=1)
+
+
+def test_the_door_registers_again_what_stopped_coming(project):
+    project.run("webhook", "register", "shop", "--base", BASE)
+    silence(project)
+    process, _ = project.start()
+    try:
+        until = time.monotonic() + 20
+        with project.app() as app:
+            while not app.store.hooks.get("shop").tries and time.monotonic() < until:
+                time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stdout.close()
+
+    assert process.wait(20) == 0
+    assert project.json("webhook", "list")[0]["mended_at"]

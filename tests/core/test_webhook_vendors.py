@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
 import pytest
 
 from crossdock import webhooks
 from crossdock.app import App
 from crossdock.configure import switch_stream
+from crossdock.engine import conscience
 from crossdock.engine.inbound import work
+from crossdock.engine.pull import pull
 from crossdock.sandbox import serve
 from crossdock.vault import new_key
 from crossdock.web.door import create
@@ -32,9 +35,9 @@ def app(tmp_path, monkeypatch):
 
 
 @contextlib.contextmanager
-def door(app):
+def door(app, port=0):
     """The door's public address, for as long as it is open."""
-    served = Serving(create(app), "127.0.0.1", 0)
+    served = Serving(create(app), "127.0.0.1", port)
     served.start()
     try:
         yield served.url
@@ -145,3 +148,27 @@ def test_what_an_erp_sends_again_is_worked_once(app, erp):
 def test_an_erp_with_a_wrong_address_is_told_so(app, erp):
     with door(app) as url, pytest.raises(ValueError, match="did not answer the echo token"):
         erp.add_webhook(f"{url}/hooks/erp/wrong")
+
+
+def test_a_shop_that_switched_its_webhooks_off_gets_them_registered_again(app, shop, monkeypatch):
+    monkeypatch.setattr(conscience, "GRACE", timedelta(0))
+    with door(app) as url:
+        webhooks.register(app, "shop", url)
+        for _ in range(2):
+            assert pull(app.bench, "shop", "orders").state == "done"
+    for count in (5, 5, 0):  # nobody answers at the door
+        for _ in range(count):
+            shop.sell(shop.state()["products"][0]["sku"])
+            shop.deliver_webhooks()
+        pull(app.bench, "shop", "orders")
+    assert "disabled" in {hook["status"] for hook in shop.state()["webhooks"]}
+    assert [each.stream for each in app.store.announcements.dead()] == ["orders"]
+
+    with door(app, port=int(url.rpartition(":")[2])):
+        assert webhooks.mend(app) == {"shop": ""}
+        shop.sell(shop.state()["products"][0]["sku"])
+        assert shop.deliver_webhooks() > 0
+        work(app.bench, "shop")
+
+    assert {hook["status"] for hook in shop.state()["webhooks"]} == {"active"}
+    assert app.store.announcements.dead() == []

@@ -53,6 +53,7 @@ def handle_webhook(session, request):
 
 @hookimpl
 def register_webhook(session, url, secret):
+    bug(session, "register_webhook")
     session.memory.put_many("registered", {"url": url, "secret": "yes" if secret else "no"})
     return WebhookState(external_id="hook-1", active="inactive" not in url, note="as asked")
 """

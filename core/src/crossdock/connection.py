@@ -21,13 +21,14 @@ class StreamInfo:
     """How one stream of a connector can be read.
 
     `every` is the default schedule, `minimum` the shortest interval the vendor allows, `granularity` the resolution of
-    the vendor's change clock.
+    the vendor's change clock. `announced`: a webhook tells every change, once `register_webhook` has set it up.
     """
 
     queries: frozenset[QueryKind] = frozenset(("since", "keys"))  #: `since`, `keys` or both
     every: timedelta = timedelta(hours=1)  #: the default schedule
     minimum: timedelta = timedelta(minutes=1)  #: the shortest interval that the vendor allows
     granularity: timedelta = timedelta(seconds=1)  #: the resolution of the vendor's change clock
+    announced: bool = False  #: webhooks tell every change, once they are registered
 
 
 @attrs.frozen(kw_only=True)

@@ -513,6 +513,17 @@ class AmbientSpec:
                 chat.say(f"{state}: {text}")
         """
 
+    @hookspec
+    def webhooks_stopped(self, connection: str, stream: str, reason: str) -> None:
+        """Changes of a stream are found by reading only, though webhooks told them before; called once for each time.
+
+        Example::
+
+            @hookimpl
+            def webhooks_stopped(connection: str, stream: str, reason: str) -> None:
+                chat.say(f"{connection}: {reason}")
+        """
+
 
 CONNECTOR_HOOKS: tuple[str, ...] = tuple(name for name in vars(ConnectorSpec) if not name.startswith("_"))
 AMBIENT_HOOKS: tuple[str, ...] = tuple(name for name in vars(AmbientSpec) if not name.startswith("_"))

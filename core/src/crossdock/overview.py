@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from crossdock.store.announcements import Announcement
 from crossdock.store.config import ConnectionRow, FlowRow, StreamRow
 from crossdock.store.database import stamp, unstamp
 from crossdock.store.gaps import GapRow
+from crossdock.store.inbox import HookRow
 from crossdock.store.journal import StoredLimiter
 from crossdock.store.store import Store
 
@@ -84,7 +86,10 @@ class FlowHealth:
 
 @attrs.frozen(kw_only=True)
 class WebhookHealth:
-    """The webhooks of a connection: when one came last, how many wait (since when), failed, or were forged."""
+    """The webhooks of a connection: when one came last, how many wait (since when), failed, or were forged.
+
+    `dead_at` is since when they are held to be dead, and `mended_at` when they were set up again since then.
+    """
 
     connection: str
     last_at: str | None
@@ -93,6 +98,8 @@ class WebhookHealth:
     failed: int
     refused: int
     confirmed_at: str | None
+    dead_at: str | None = None
+    mended_at: str | None = None
     problem: str = ""
 
 
@@ -145,8 +152,8 @@ def overview(store: Store, now: datetime) -> Overview:
     flows = [_flow(store, row, counts, failing.get(row.name, 0), now) for row in store.config.flows()]
     gaps = store.gaps.list()
     parked = _parked(store)
-    webhooks = _webhooks(store, states, now)
     workers = _workers(store, now)
+    webhooks = webhooks_health(store, now)
     problems = _problems(connections, streams, flows, gaps, parked)
     problems += [each.problem for each in webhooks if each.problem]
     if workers and not any(each.alive for each in workers):
@@ -271,7 +278,9 @@ def shown_since(flow: FlowRow, read_at: str | None, oldest_unsent: str | None) -
     return min(read_at, oldest_unsent) if oldest_unsent else read_at
 
 
-def _webhooks(store: Store, states: dict[str, str], now: datetime) -> list[WebhookHealth]:
+def webhooks_health(store: Store, now: datetime) -> list[WebhookHealth]:
+    """How the webhooks of each connection with a door are."""
+    states = {row.name: row.state for row in store.config.connections()}
     counts, last = store.inbox.open(), store.inbox.last()
     found = []
     for hook in store.hooks.all():
@@ -279,7 +288,8 @@ def _webhooks(store: Store, states: dict[str, str], now: datetime) -> list[Webho
         waiting, since = counts.get((name, "new"), (0, ""))
         failed, _ = counts.get((name, "failed"), (0, ""))
         oldest = unstamp(since)
-        problem = ""
+        dead = store.announcements.dead(name)
+        problem = _silence(hook, dead)
         if failed:
             problem = f"{failed} {'webhook' if failed == 1 else 'webhooks'} of {name} failed: crossdock webhook list"
         elif oldest and now - oldest > STUCK_AFTER and states.get(name) == "active":
@@ -288,9 +298,24 @@ def _webhooks(store: Store, states: dict[str, str], now: datetime) -> list[Webho
             WebhookHealth(
                 connection=name, last_at=last.get(name), waiting=waiting, waiting_since=since or None, failed=failed,
                 refused=hook.refused, confirmed_at=hook.confirmed_at, problem=problem,
+                dead_at=min((each.dead_at for each in dead if each.dead_at), default=None),
+                mended_at=hook.tried_at if dead and not hook.try_note else None,
             )
         )  # fmt: skip
     return found
+
+
+def _silence(hook: HookRow, dead: Sequence[Announcement]) -> str:
+    """What is to be done about webhooks that stopped coming; empty while they may come again by themselves."""
+    if not dead or (hook.tries and not hook.try_note and not any(each.silent for each in dead)):
+        return ""
+    name = hook.connection
+    what = f"Webhooks of {name} stopped coming: {' and '.join(each.stream for each in dead)} are found by reading only"
+    if hook.try_note:
+        return f"{what}, and they could not be registered again: {hook.try_note}"
+    if not hook.external_id:
+        return f"{what}. Enter the address at the vendor again: crossdock webhook url {name}"
+    return f"{what}. Is the door reached? crossdock webhook test {name}"
 
 
 def _parked(store: Store) -> list[ParkedGroup]:

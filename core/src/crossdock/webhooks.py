@@ -28,6 +28,7 @@ SECRET_SETTING = "webhook_secret"  # noqa: S105  the name of a setting
 GRACE = timedelta(days=7)
 """How long the token before a rotation stays good, unless said otherwise."""
 
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
 _TOKEN = "webhook token"  # noqa: S105  what it is sealed as
 SEALED = "webhook"
 """The field name under which headers and query with secrets in them are sealed."""
@@ -151,6 +152,8 @@ def tick(app: App, name: str, *, sent: bool | None = None, confirmed: bool | Non
         if confirmed is not None:
             changed = attrs.evolve(changed, confirmed_at=stamp(now) if confirmed else None)
         app.store.hooks.save(changed)
+        if sent or confirmed:
+            _set_up_again(app, name)
         text = ", ".join(
             f"{what}: {'yes' if value else 'no'}"
             for what, value in (("sent", sent), ("confirmed", confirmed))
@@ -191,9 +194,57 @@ def register(app: App, name: str, base: str) -> WebhookState:
                 confirmed_at=now if state.active else None,
             )
         )  # fmt: skip
+        _set_up_again(app, name)
         text = f"{state.external_id}{'' if state.active else ', not active'}"
         app.store.journal.event("webhook registered", name, text, app.clock.now())
     return state
+
+
+def _set_up_again(app: App, name: str) -> None:
+    """Whether webhooks come is judged anew; dead ones are alive when the next one comes."""
+    app.store.announcements.forget(name)
+    hook = app.store.hooks.get(name)
+    if hook is not None and app.store.announcements.dead(name):
+        app.store.hooks.tried(name, max(hook.tries, 1), "", app.clock.now())
+
+
+def mend(app: App) -> dict[str, str]:
+    """Register webhooks again that stopped coming, where the vendor has a way to do so.
+
+    Answers, for each connection that was tried, why that failed, or nothing. At once the first time, then when they
+    are silent still: after an hour and twice as long each time, up to a day. It is cheap when nothing is to be done.
+    """
+    tried: dict[str, str] = {}
+    for name in sorted({each.connection for each in app.store.announcements.dead()}):
+        hook = _take_turn(app, name)
+        if hook is None:
+            continue
+        tried[name] = ""
+        try:
+            register(app, name, hook.url)
+        except (CrossdockError, ConnectorError) as error:
+            tried[name] = str(error)
+            app.store.hooks.tried(name, hook.tries, str(error), app.clock.now())
+            app.store.journal.event("webhook not registered again", name, str(error), app.clock.now())
+    return tried
+
+
+def _take_turn(app: App, name: str) -> HookRow | None:
+    """The door of a connection that has to be registered again now; nobody else gets it meanwhile."""
+    now = app.clock.now()
+    with app.store.transaction():
+        app.store.database.serialize("hook")
+        hook, row = app.store.hooks.get(name), app.store.config.connection(name)
+        if hook is None or row is None or row.state != "active" or not hook.url or not hook.external_id:
+            return None
+        tried_at = unstamp(hook.tried_at)
+        if hook.tries and tried_at is not None:
+            silent = any(each.silent for each in app.store.announcements.dead(name))
+            wait = min(_FIRST_WAIT * 2 ** (hook.tries - 1), _LONGEST_WAIT)
+            if now < tried_at + wait or not (silent or hook.try_note):
+                return None
+        app.store.hooks.tried(name, hook.tries + 1, "registering was broken off", now)
+    return app.store.hooks.get(name)
 
 
 def _secret(app: App, name: str, info: ConnectorInfo) -> str:

@@ -71,9 +71,9 @@ def _lines(view: Overview, now: datetime) -> Iterator[str]:
         yield ""
         yield table(
             [(f"{mark('warn' if row.problem else 'ok' if row.confirmed_at else 'skip')} {row.connection}",
-              ago(row.last_at, now), ago(row.confirmed_at, now), row.waiting, row.failed, row.refused)
-             for row in view.webhooks],
-            ("  WEBHOOKS OF", "LAST", "CONFIRMED", "WAITING", "FAILED", "REFUSED"), right=(3, 4, 5),
+              ago(row.last_at, now), ago(row.confirmed_at, now), ago(row.dead_at, now), row.waiting, row.failed,
+              row.refused) for row in view.webhooks],
+            ("  WEBHOOKS OF", "LAST", "CONFIRMED", "STOPPED", "WAITING", "FAILED", "REFUSED"), right=(4, 5, 6),
         )  # fmt: skip
     if view.workers:
         yield ""

@@ -148,11 +148,25 @@ def sync(
                 show(_line(results[-1], dry_run))
             if app.clock.stopping:
                 break
-    emit([_data(each) for each in results], as_json, list)
+        told = [] if dry_run or app.clock.stopping else _mend(app)
+    emit([_data(each) for each in results], as_json, lambda: told)
     if app.clock.stopping:
         ctx.exit(EXIT_INTERRUPTED)
     if any(each.needs_attention for each in results):
         needs_attention()
+
+
+def _mend(app: App) -> list[str]:
+    """Register webhooks again that stopped coming; answers what to say about it."""
+    if not app.store.announcements.dead():
+        return []
+    from crossdock.webhooks import mend
+
+    return [
+        f"{mark('warn')} Webhooks of {name} stopped coming, "
+        + (f"and could not be registered again: {trouble}" if trouble else "and were registered again.")
+        for name, trouble in mend(app).items()
+    ]
 
 
 def _data(result: Synced) -> dict[str, Any]:

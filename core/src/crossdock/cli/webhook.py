@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from crossdock.app import App
 from crossdock.cli.context import app_from_context
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.errors import CrossdockError
+from crossdock.overview import WebhookHealth, webhooks_health
 from crossdock.schedule import parse_span
 from crossdock.store.inbox import HookRow
 
@@ -217,7 +218,10 @@ def _judge(connection: str, base: str, status: int | None, ours: bool, trouble: 
 @click.option("--limit", default=50, show_default=True, help="With --each: how many.")
 @json_option
 def list_(apart: bool, connection: str, state: str, limit: int, as_json: bool) -> None:
-    """List connections that can be sent webhooks, and how far each is. Exit code 1 while one failed."""
+    """List connections that can be sent webhooks, how far each is, and whether webhooks still come.
+
+    Exit code 1 when one failed, or when they stopped coming: what they told before is found by reading only.
+    """
     from crossdock.cli.webhook_inbox import show_each
 
     app = app_from_context()
@@ -228,7 +232,7 @@ def list_(apart: bool, connection: str, state: str, limit: int, as_json: bool) -
         return
     rows = [each for each in _overview(app) if not connection or each["connection"] == connection]
     emit(rows, as_json, lambda: _lines(app, rows))
-    if any(each["failed"] for each in rows):
+    if any(each["failed"] or each["problem"] for each in rows):
         needs_attention()
 
 
@@ -245,6 +249,7 @@ def _hook_data(app: App, hook: HookRow | None) -> dict[str, Any]:
 def _overview(app: App) -> Iterator[dict[str, Any]]:
     hooks = {hook.connection: hook for hook in app.store.hooks.all()}
     counts, last = app.store.inbox.open(), app.store.inbox.last()
+    health = {each.connection: each for each in webhooks_health(app.store, app.clock.now())}
     for row in app.store.config.connections():
         try:
             connector = app.connector_of(row)
@@ -255,8 +260,20 @@ def _overview(app: App) -> Iterator[dict[str, Any]]:
         yield {
             **_hook_data(app, hooks.get(row.name)), "connection": row.name, "kind": connector.info.webhooks,
             "last_received_at": last.get(row.name), "waiting": counts.get((row.name, "new"), (0, ""))[0],
-            "failed": counts.get((row.name, "failed"), (0, ""))[0],
+            "failed": counts.get((row.name, "failed"), (0, ""))[0], **_health_data(health.get(row.name)),
         }  # fmt: skip
+
+
+def _health_data(health: WebhookHealth | None) -> dict[str, Any]:
+    return {
+        "dead_at": health.dead_at if health else None, "mended_at": health.mended_at if health else None,
+        "problem": health.problem if health else "",
+    }  # fmt: skip
+
+
+def _set_up_again(row: dict[str, Any], now: datetime) -> str:
+    when = ago(row["mended_at"], now)
+    return f"Webhooks of {row['connection']} stopped coming, and were set up again {when}: the next one proves it"
 
 
 def _lines(app: App, rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -267,12 +284,16 @@ def _lines(app: App, rows: list[dict[str, Any]]) -> Iterator[str]:
     yield table(
         [
             (each["connection"], each["kind"], each["url_known"], ago(each["sent_at"], now),
-             ago(each["confirmed_at"], now), ago(each["last_received_at"], now), each["waiting"], each["failed"],
-             each["refused"])
+             ago(each["confirmed_at"], now), ago(each["last_received_at"], now), ago(each["dead_at"], now),
+             each["waiting"], each["failed"], each["refused"])
             for each in rows
         ],
-        ("CONNECTION", "KIND", "URL", "SENT", "CONFIRMED", "LAST", "WAITING", "FAILED", "REFUSED"), right=(6, 7, 8),
+        ("CONNECTION", "KIND", "URL", "SENT", "CONFIRMED", "LAST", "STOPPED", "WAITING", "FAILED", "REFUSED"),
+        right=(7, 8, 9),
     )  # fmt: skip
+    for each in rows:
+        if each["dead_at"]:
+            yield f"{mark('warn')} {each['problem'] or _set_up_again(each, now)}"
     failed = sum(each["failed"] for each in rows)
     if failed:
         yield f"{mark('warn')} {plural(failed, 'webhook')} failed: crossdock webhook list --each --state failed"

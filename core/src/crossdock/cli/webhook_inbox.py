@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,11 +14,15 @@ from crossdock import logs, webhooks
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, stoppable
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, table
+from crossdock.clock import monotonic
 from crossdock.engine.inbound import Worked, forget_patience
 from crossdock.engine.inbound import work as work_inbox
-from crossdock.errors import UsageError
+from crossdock.errors import CrossdockError, UsageError
 from crossdock.http.redact import Redactor
 from crossdock.store.inbox import STATES, InboxRow
+
+MENDED_EVERY = 60.0
+"""Seconds after which `serve` looks again for webhooks that stopped coming."""
 
 _SHOWN = 4000
 _MARKS = {"new": "skip", "done": "ok", "ignored": "skip", "duplicate": "skip", "failed": "fail"}
@@ -185,6 +190,7 @@ def worked_lines(worked: Worked) -> Iterator[str]:
 def serve(host: str, port: int, proxy: str, no_work: bool, as_json: bool) -> None:
     """Take webhooks in, and work them within a second, until Ctrl-C or SIGTERM.
 
+    Webhooks that stopped coming are registered again at vendors that have a way to do so.
     Put a web server with TLS before it, and give vendors the addresses of: crossdock webhook url
     """
     from crossdock.caretaker import Caretaker
@@ -205,8 +211,13 @@ def serve(host: str, port: int, proxy: str, no_work: bool, as_json: bool) -> Non
              lambda: f"Webhooks are taken in at {serving.url}/hooks/ until Ctrl-C.")  # fmt: skip
         # A reader of our output (a script, a test) must get it before we begin to wait.
         sys.stdout.flush()
+        until_mended = 0.0
         while not app.clock.stopping and serving.alive:
             serving.wait(0.2)
+            if not no_work and monotonic() >= until_mended:
+                until_mended = monotonic() + MENDED_EVERY
+                with contextlib.suppress(CrossdockError):  # the database is taken; later, then
+                    webhooks.mend(app)
         broken = not app.clock.stopping
         serving.stop()
         if not no_work:

@@ -11,6 +11,7 @@ import msgspec
 
 from crossdock.connection import StreamInfo
 from crossdock.engine.bench import Bench, Opened, describe
+from crossdock.engine.conscience import heard
 from crossdock.engine.pull import Pulled, pull
 from crossdock.errors import AccessError, ConnectorError, CrossdockError, StoreError, TransientError, UsageError
 from crossdock.records import RECORD_TYPES
@@ -140,6 +141,7 @@ class _Worker:
     def run(self) -> None:
         """Work everything that waits now; what comes in meanwhile is for the next time."""
         rows = list(self._rows())
+        heard(self.bench, self.connection, rows)
         lanes: dict[tuple[str, bool], _Lane] = {}
         for row in rows:
             for signal in row.signals:

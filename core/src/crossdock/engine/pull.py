@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from crossdock.engine.bench import LEASE, Bench, Opened, Report, pause_connection, working
+from crossdock.engine.conscience import Vigil, judge
 from crossdock.engine.route import hold_paused, lock_targets, route
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
@@ -135,6 +136,7 @@ class _Pull:
         self.parked_before = False
         self.skus: dict[str, set[str]] = {}
         self.outdated: set[str] = set()
+        self.vigil: Vigil | None = None
         self._kind = RECORD_TYPES[stream]
 
     def run(self, keys: Sequence[str], *, full: bool, since: datetime | None, dry_run: bool) -> Pulled:
@@ -150,6 +152,8 @@ class _Pull:
         calls = self.opened.session.http.count
         try:
             query, moving = self._query(keys, full, since)
+            if moving and not full and not dry_run:
+                self.vigil = Vigil(bench, self.opened, self.stream)
             with span("pull"):
                 self._pages(query, moving=moving and not dry_run, dry_run=dry_run)
             if bench.clock.stopping:
@@ -185,6 +189,10 @@ class _Pull:
                 if row is not None and row.next_at is not None:
                     chance = random.random()  # noqa: S311  spreads calls, keeps no secret
                     bench.store.agenda.was_read(name, self.stream, row.schedule.next(self.begun, chance))
+            if self.vigil:
+                self.vigil.end(self.number)
+        if self.vigil:
+            judge(bench, name)
 
     def _stock_by_key(self) -> None:
         """Of the SKUs whose stock was read in all warehouses that are known of them."""
@@ -349,6 +357,8 @@ class _Pull:
                 continue
             else:
                 counts.changed += 1
+            if self.vigil:
+                self.vigil.saw(row.key, new=stored is None)
             fresh.append(row)
         if touched and not dry_run:
             self.bench.store.records.touch(self.opened.name, self.stream, touched)

@@ -21,6 +21,7 @@ _LONGEST = 200  # PostgreSQL's indexes take no more than 2,700 bytes
 _HOOK = (
     "connection", "token", "previous", "previous_until", "sent_at", "confirmed_at", "url", "external_id",
 )  # fmt: skip
+_WHOLE_HOOK = (*_HOOK, "refused", "tries", "tried_at", "try_note")
 _ROW = (
     "id", "connection", "received_at", "method", "headers", "query", "body", "dedupe", "signals", "state", "note",
     "done_at",
@@ -34,7 +35,8 @@ class HookRow:
 
     `token` and `previous` (good until `previous_until`) are sealed. `sent_at` and `confirmed_at` are when the vendor
     was told the address with the present token, and when it was seen to use it; `url` is the public address before the
-    token, as it was told; `refused` counts requests with a wrong signature.
+    token, as it was told; `refused` counts requests with a wrong signature. `tries` is how often a dead webhook was
+    registered again, `tried_at` when last, and `try_note` why that failed.
     """
 
     connection: str
@@ -46,6 +48,9 @@ class HookRow:
     url: str = ""
     external_id: str = ""
     refused: int = 0
+    tries: int = 0
+    tried_at: str | None = None
+    try_note: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +94,16 @@ class Waiting:
     id: int
     signals: tuple[Changed, ...]
     note: str
+    received_at: str
+
+
+@attrs.frozen
+class Told:
+    """What a webhook named, and when."""
+
+    id: int
+    received_at: str
+    signals: tuple[Changed, ...]
 
 
 def signals_text(signals: Iterable[Changed]) -> str:
@@ -104,18 +119,25 @@ class Hooks:
 
     def all(self) -> list[HookRow]:
         """The doors that exist, by connection."""
-        rows = self._db.query(f"SELECT {', '.join(_HOOK)}, refused FROM hook ORDER BY connection")
-        return [HookRow(**dict(zip((*_HOOK, "refused"), row, strict=True))) for row in rows]
+        rows = self._db.query(f"SELECT {', '.join(_WHOLE_HOOK)} FROM hook ORDER BY connection")
+        return [HookRow(**dict(zip(_WHOLE_HOOK, row, strict=True))) for row in rows]
 
     def get(self, connection: str) -> HookRow | None:
         """The door of a connection, if it has one."""
-        rows = self._db.query(f"SELECT {', '.join(_HOOK)}, refused FROM hook WHERE connection = ?", (connection,))
-        return HookRow(**dict(zip((*_HOOK, "refused"), rows[0], strict=True))) if rows else None
+        rows = self._db.query(f"SELECT {', '.join(_WHOLE_HOOK)} FROM hook WHERE connection = ?", (connection,))
+        return HookRow(**dict(zip(_WHOLE_HOOK, rows[0], strict=True))) if rows else None
 
     def save(self, row: HookRow) -> None:
-        """Make or change a door; the count of refused requests stays."""
+        """Make or change a door; what is counted stays."""
         values = attrs.asdict(row)
         self._db.upsert("hook", _HOOK, ("connection",), [tuple(values[name] for name in _HOOK)])
+
+    def tried(self, connection: str, tries: int, note: str, now: datetime) -> None:
+        """Remember that a dead webhook was registered again, for the `tries`-th time, or why it could not be."""
+        self._db.run(
+            "UPDATE hook SET tries = ?, tried_at = ?, try_note = ? WHERE connection = ?",
+            (tries, stamp(now) if tries else None, clean(note), connection),
+        )
 
     def seen(self, refused: Mapping[str, int], confirmed: Mapping[str, str], now: datetime) -> None:
         """Add to the counts of refused requests, and remember which sealed tokens the vendors were seen to use."""
@@ -193,10 +215,28 @@ class Inbox:
     def waiting(self, connection: str, limit: int, after: int = 0) -> list[Waiting]:
         """Webhooks of a connection that wait, oldest first, from the one after the id `after` on."""
         rows = self._db.query(
-            "SELECT id, signals, note FROM inbox WHERE state = 'new' AND connection = ? AND id > ? ORDER BY id LIMIT ?",
+            "SELECT id, signals, note, received_at FROM inbox WHERE state = 'new' AND connection = ? AND id > ? "
+            "ORDER BY id LIMIT ?",
             (connection, after, limit),
         )
-        return [Waiting(row[0], tuple(_SIGNALS.decode(row[1])), row[2]) for row in rows]
+        return [Waiting(row[0], tuple(_SIGNALS.decode(row[1])), row[2], row[3]) for row in rows]
+
+    def last_id(self) -> int:
+        """The id of the webhook that was kept last, of whatever connection; 0 before the first."""
+        return int(self._db.query("SELECT coalesce(max(id), 0) FROM inbox")[0][0])
+
+    def told(self, connection: str, mark: int) -> list[Told]:
+        """What the webhooks of a connection after the one with the id `mark` named, whatever became of them."""
+        # All connections' rows after the mark are few; by the index on connections all of a month would be read.
+        rows = self._db.query(
+            "SELECT connection, id, received_at, signals FROM inbox WHERE id > ? AND signals <> '[]' ORDER BY id",
+            (mark,),
+        )
+        return [
+            Told(number, received_at, tuple(_SIGNALS.decode(signals)))
+            for name, number, received_at, signals in rows
+            if name == connection
+        ]
 
     def settle(self, ended: Sequence[tuple[int, str, str]], now: datetime) -> None:
         """Write how webhooks that waited ended: id, state and note."""

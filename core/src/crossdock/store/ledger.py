@@ -158,6 +158,14 @@ class Ledger:
         )
         return rows[0][0] if rows else None
 
+    def wrote_since(self, flow: str, since: datetime) -> bool:
+        """Whether a flow wrote, or may have written, anything since a time."""
+        rows = self._db.query(
+            "SELECT 1 FROM effect WHERE flow = ? AND updated_at >= ? AND (attempts > 0 OR sent <> '') LIMIT 1",
+            (flow, stamp(since)),
+        )
+        return bool(rows)
+
     def jobs(self, flow: str, now: datetime) -> dict[str, list[Effect]]:
         """Submitted effects whose job may be asked, by job."""
         rows = self._db.query(

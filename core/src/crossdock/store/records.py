@@ -342,7 +342,7 @@ class Records:
         """Delete all records, payloads, bookmarks and memories of a connection."""
         for table in (
             "record", "payload", "stream", "parked", "memory", "meter", "exchange", "file", "hold", "inbox", "hook",
-            "erased",
+            "erased", "announcement", "unannounced",
         ):  # fmt: skip
             self._db.run(f"DELETE FROM {table} WHERE connection = ?", (connection,))
         self._db.run("DELETE FROM hold WHERE target = ?", (connection,))

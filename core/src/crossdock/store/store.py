@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crossdock.store import migrate
 from crossdock.store.agenda import Agenda
+from crossdock.store.announcements import Announcements
 from crossdock.store.config import Config
 from crossdock.store.database import Database, connect
 from crossdock.store.deadlines import Deadlines
@@ -44,6 +45,7 @@ class Store:
         self.holds = Holds(database)
         self.agenda = Agenda(database)
         self.deadlines = Deadlines(database)
+        self.announcements = Announcements(database)
 
     @classmethod
     def open(cls, url: str) -> Store:

@@ -358,6 +358,34 @@ class Hook(Table, table=True):
     url: str = Field(default="", sa_column=_text(default=""))
     external_id: str = Field(default="", sa_column=_text(default=""))
     refused: int = Field(default=0, sa_column=_number(default="0"))
+    tries: int = Field(default=0, sa_column=_number(default="0"))
+    tried_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+    try_note: str = Field(default="", sa_column=_text(default=""))
+
+
+class Announcement(Table, table=True):
+    """What webhooks told of a stream, and how many changes they should have told since."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    told: int = Field(default=0, sa_column=_number(default="0"))
+    late: int = Field(default=0, sa_column=_number(default="0"))
+    heard: int = Field(default=0, sa_column=_number(default="0"))
+    missed: int = Field(default=0, sa_column=_number(default="0"))
+    runs: int = Field(default=0, sa_column=_number(default="0"))
+    mark: int | None = Field(default=None, sa_column=_number(nullable=True))
+    dead_at: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class Unannounced(Table, table=True):
+    """A change that reading found, and whose webhook has yet to come."""
+
+    connection: str = Field(sa_column=_text(primary=True))
+    stream: str = Field(sa_column=_text(primary=True))
+    key: str = Field(sa_column=_text(primary=True))
+    run: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    mark: int = Field(sa_column=_number())
+    seen_at: str = Field(sa_column=_text())
 
 
 class Inbox(Table, table=True):

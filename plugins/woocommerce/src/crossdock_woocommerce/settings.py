@@ -198,8 +198,8 @@ INFO = ConnectorInfo(
     settings=Settings,
     endpoint=endpoint,
     streams={
-        "orders": StreamInfo(every=timedelta(hours=1), minimum=_QUICK),
-        "products": StreamInfo(every=timedelta(days=1), minimum=_QUICK),
+        "orders": StreamInfo(every=timedelta(hours=1), minimum=_QUICK, announced=True),
+        "products": StreamInfo(every=timedelta(days=1), minimum=_QUICK, announced=True),
         "prices": StreamInfo(every=timedelta(days=1), minimum=_QUICK),
         "balance": StreamInfo(every=timedelta(minutes=15), minimum=_QUICK),
     },
