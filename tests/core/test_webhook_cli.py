@@ -344,7 +344,6 @@ def test_the_door_works_what_comes_and_stops_cleanly(project):
             while app.store.inbox.rows()[0].state == "new" and process.poll() is None:
                 asked.wait(0.02)
         process.send_signal(signal.SIGTERM)
-        process.stdout.close()
 
         assert process.wait(timeout=10) == 0
     assert project.json("webhook", "list", "--each")[0]["state"] == "done"

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "effects": ("crossdock.cli.effects:effects", "Intended writes: list, show, approve, resolve, replay, discard."),
     "parked": ("crossdock.cli.parked:parked", "What needs a person, grouped by cause."),
     "gaps": ("crossdock.cli.gaps:gaps", "Unknown codes and how many records wait for them."),
+    "stock": ("crossdock.cli.stock:stock", "What each channel shows of stock, how old that is, and what it waits for."),
     "map": ("crossdock.cli.map:map_", "Mapping tables: SKUs, carriers, statuses, warehouses, taxes."),
     "explain": ("crossdock.cli.explain:explain", "The story of one record: seen, mapped, sent, answered."),
     "reconcile": ("crossdock.cli.reconcile:reconcile", "Compare both sides of a flow: missing, extra, different."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from crossdock.cli.context import app_from_context
 from crossdock.cli.output import emit, examples, json_option, mark, plural, table
 from crossdock.engine.decide import add_mappings, remove_mapping
 from crossdock.errors import UsageError
-from crossdock.store.gaps import EVERY_FLOW, KINDS
+from crossdock.store.gaps import BUFFER, EVERY_FLOW, KINDS, wrong_target
 
 COLUMNS = ("flow", "kind", "value", "target")
 Row = tuple[str, str, str, str]
@@ -23,15 +23,15 @@ Row = tuple[str, str, str, str]
 
 @click.group(name="map")
 def map_() -> None:
-    """Mapping tables: SKUs, carriers, statuses, warehouses, taxes.
+    """Mapping tables: SKUs, carriers, statuses, warehouses, taxes; and how much of a SKU is kept back.
 
     FLOW is a flow's name, or * for every flow; a flow's own row wins.
     A row that fills a gap sends on what waits for it.
     """
 
 
-def problem_of(row: Sequence[str], flows: Sequence[str]) -> str:
-    """Why a row cannot be a mapping; empty when it can."""
+def problem_of(row: Sequence[str], flows: Mapping[str, str]) -> str:
+    """Why a row cannot be a mapping; empty when it can. `flows` are names and streams."""
     flow, kind, value, target = row
     if flow != EVERY_FLOW and flow not in flows:
         return f"there is no flow {flow!r}; there are: {', '.join(flows) or 'none yet'}, and {EVERY_FLOW} for all"
@@ -39,21 +39,32 @@ def problem_of(row: Sequence[str], flows: Sequence[str]) -> str:
         return f"there is no kind {kind!r}; there are: {', '.join(KINDS)}"
     if not value or not target:
         return "the value and the target must not be empty"
-    return ""
+    if kind == BUFFER and flows.get(flow, "balance") not in ("balance", "acceptance"):
+        return f"the flow {flow} is about {flows[flow]}, and only flows of balance and acceptance keep stock back"
+    return wrong_target(kind, target)
 
 
-def _flows(app: App) -> list[str]:
-    return [flow.name for flow in app.store.config.flows()]
+def _flows(app: App) -> dict[str, str]:
+    return {flow.name: flow.stream for flow in app.store.config.flows()}
 
 
-@map_.command(epilog=examples("crossdock map add to-erp sku TSHIRT-RED 100-17", "crossdock map add '*' country UK GB"))
+@map_.command(
+    epilog=examples(
+        "crossdock map add to-erp sku TSHIRT-RED 100-17",
+        "crossdock map add '*' country UK GB",
+        "crossdock map add stock buffer TSHIRT-RED 3    keep 3 pieces of it back, whatever --buffer says",
+    )
+)
 @click.argument("flow")
 @click.argument("kind")
 @click.argument("value")
 @click.argument("target")
 @json_option
 def add(flow: str, kind: str, value: str, target: str, as_json: bool) -> None:
-    """Add or replace a row: VALUE of the source becomes TARGET."""
+    """Add or replace a row: VALUE of the source becomes TARGET.
+
+    The kind buffer says how many pieces of a SKU a flow of stock or acceptance keeps back, in place of its --buffer.
+    """
     app = app_from_context()
     row = (flow, kind, value, target)
     problem = problem_of(row, _flows(app))
@@ -89,7 +100,7 @@ def import_(file: Path, as_json: bool) -> None:
     _add(app, rows, as_json)
 
 
-def read_rows(file: Path, flows: Sequence[str]) -> tuple[list[Row], list[str]]:
+def read_rows(file: Path, flows: Mapping[str, str]) -> tuple[list[Row], list[str]]:
     """The rows of a CSV file, and a sentence for every line that cannot be used."""
     try:
         text = file.read_text(encoding="utf-8-sig")

@@ -55,7 +55,7 @@ from crossdock.registry import Connector
 from crossdock.schedule import Schedule
 from crossdock.settings import build, fields_of
 from crossdock.store.config import FlowOptions
-from crossdock.store.gaps import EVERY_FLOW, KINDS
+from crossdock.store.gaps import EVERY_FLOW, KINDS, wrong_target
 from crossdock.vault import is_reference
 
 MODES = ("plan", "live", "paused")
@@ -388,6 +388,8 @@ class _Reader:
                 self.bad(where, "flow", f"there is no flow {flow!r}")
             if kind and kind not in KINDS:
                 self.bad(where, "kind", f"there is no kind {kind!r}; there are: {', '.join(KINDS)}")
+            elif target and (wrong := wrong_target(kind, target)):
+                self.bad(where, "target", wrong)
             if (flow, kind, code) in found:
                 self.bad(where, "value", f"{kind} {code} of {flow} is mapped twice")
             if len(self.problems) == before:

@@ -59,12 +59,13 @@ def shortage(bench: Bench, flow: FlowRow, order: Order) -> list[str]:
     balances = (stored.record for stored in bench.store.records.by_refs(flow.target, "balance", list(wanted)))
     there = added_up(flow, balances)
     held = bench.store.holds.of(flow.target, list(wanted), sold_only=True, but=(flow.source, order.key))
+    buffers = bench.store.gaps.buffers(flow.name, list(wanted))
     short = [f"the line {line.key} has no SKU" for line in order.lines if not line.sku and line.quantity > 0]
     for sku, quantity in sorted(wanted.items()):
         if sku not in there:
             short.append(f"{flow.target} has no stock of {sku}")
             continue
-        free = there[sku].available - held.get(sku, ZERO) - flow.options.buffer
+        free = there[sku].available - held.get(sku, ZERO) - buffers.get(sku, flow.options.buffer)
         if free < quantity:
             short.append(f"{quantity:f} of {sku} are ordered and {max(free, ZERO):f} are free")
     return short

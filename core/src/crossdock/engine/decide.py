@@ -11,10 +11,10 @@ from crossdock.engine.bench import Bench
 from crossdock.engine.restore import ABSENT
 from crossdock.engine.route import hold_anew, rename_holds, route_stored
 from crossdock.engine.settle import GAPS, SEVERAL, bind
-from crossdock.engine.stock import lock_stock, release_orders
+from crossdock.engine.stock import lock_stock, release_orders, republish
 from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
-from crossdock.store.gaps import EVERY_FLOW
+from crossdock.store.gaps import BUFFER, EVERY_FLOW
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound
 
@@ -24,8 +24,9 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
     now, store = bench.clock.now(), bench.store
     freed = 0
     names = {flow for flow, kind, _, _ in rows if kind == "sku"}
+    kept_back = [(flow, value) for flow, kind, value, _ in rows if kind == BUFFER]
     with store.transaction():
-        if names:
+        if names or kept_back:
             lock_stock(bench)  # before the gaps, as deliveries do
         store.database.serialize(GAPS)
         store.gaps.add(rows)
@@ -34,18 +35,32 @@ def add_mappings(bench: Bench, rows: Sequence[tuple[str, str, str, str]]) -> int
                 store.gaps.close(gap, now)
                 freed += store.effects.free_gap(gap, now)
         _rename_holds(bench, names)
+        _publish_anew(bench, kept_back)
     return freed
 
 
 def remove_mapping(bench: Bench, flow: str, kind: str, value: str) -> int:
     """Remove a mapping row; answers how many there were."""
     with bench.store.transaction():
-        if kind == "sku":
+        if kind in ("sku", BUFFER):
             lock_stock(bench)
         count = bench.store.gaps.remove(flow, kind, value)
         if count and kind == "sku":
             _rename_holds(bench, {flow})
+        if count and kind == BUFFER:
+            _publish_anew(bench, [(flow, value)])
     return count
+
+
+def _publish_anew(bench: Bench, kept_back: Sequence[tuple[str, str]]) -> None:
+    """More or less of SKUs is kept back by flows; inside a transaction, alone with the stock."""
+    skus: dict[str, set[str]] = {}
+    for each in bench.store.config.flows() if kept_back else ():
+        if each.stream == "balance":
+            some = {sku for flow, sku in kept_back if flow in (each.name, EVERY_FLOW)}
+            skus[each.source] = skus.get(each.source, set()) | some
+    for source in sorted(skus):
+        republish(bench, source, skus[source])
 
 
 def _rename_holds(bench: Bench, names: Collection[str]) -> None:

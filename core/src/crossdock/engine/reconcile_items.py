@@ -24,7 +24,7 @@ def compare_stock(bench: Bench, flow: FlowRow, reader: Reader, result: Compariso
     began = bench.clock.now()
     balances: list[Balance] = _admitted(bench, flow, reader, result)
     held = bench.store.holds.of(flow.source, [each.sku for each in balances], unsettled_at=began)
-    expected = stock_of(flow, balances, held)
+    expected = stock_of(flow, balances, held, bench.store.gaps.buffers(flow.name, [each.sku for each in balances]))
     there: dict[str, Decimal] = {}
     for balance in _target(flow, reader, result):
         there[balance.sku] = there.get(balance.sku, ZERO) + balance.available

@@ -55,15 +55,21 @@ def published_stock(bench: Bench, flow: FlowRow, skus: Sequence[str]) -> dict[st
     Read from the store at the moment it is needed, so an older snapshot cannot overwrite a newer one.
     """
     balances = (stored.record for stored in bench.store.records.by_refs(flow.source, "balance", skus))
-    return stock_of(flow, balances, bench.store.holds.of(flow.source, skus))
+    held, buffers = bench.store.holds.of(flow.source, skus), bench.store.gaps.buffers(flow.name, skus)
+    return stock_of(flow, balances, held, buffers)
 
 
-def stock_of(flow: FlowRow, balances: Iterable[Balance], held: Mapping[str, Decimal]) -> dict[str, Balance]:
-    """What a flow makes of its source's stock, by SKU (see `published_stock`)."""
-    buffer = Decimal(flow.options.buffer)
+def stock_of(
+    flow: FlowRow, balances: Iterable[Balance], held: Mapping[str, Decimal], buffers: Mapping[str, Decimal]
+) -> dict[str, Balance]:
+    """What a flow makes of its source's stock, by SKU (see `published_stock`); `buffers` are those of single SKUs."""
+    usual = Decimal(flow.options.buffer)
+
+    def free(each: Balance) -> Decimal:
+        return max(each.available - held.get(each.sku, ZERO) - buffers.get(each.sku, usual), ZERO)
+
     return {
-        sku: Balance(sku=sku, available=max(each.available - held.get(sku, ZERO) - buffer, ZERO), as_of=each.as_of)
-        for sku, each in added_up(flow, balances).items()
+        sku: Balance(sku=sku, available=free(each), as_of=each.as_of) for sku, each in added_up(flow, balances).items()
     }
 
 

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import attrs
 
 from crossdock.store.database import Database, stamp
 
-KINDS = ("sku", "carrier", "status", "payment", "shipping", "tax", "warehouse", "country")
+BUFFER = "buffer"
+KINDS = ("sku", "carrier", "status", "payment", "shipping", "tax", "warehouse", "country", BUFFER)
+"""What mapping tables are about. A row of the kind ``buffer`` maps no code: it is how much of a SKU is kept back."""
+
 EVERY_FLOW = "*"
+
+
+def wrong_target(kind: str, target: str) -> str:
+    """Why a code cannot be mapped to `target`; empty when it can."""
+    if kind != BUFFER:
+        return ""
+    try:
+        pieces = Decimal(target)
+        good = pieces.is_finite() and pieces >= 0
+    except ArithmeticError:
+        good = False
+    return "" if good else f"a buffer is how many pieces are kept back, not {target!r}"
 
 
 @attrs.frozen(slots=True)
@@ -42,6 +58,16 @@ class Gaps:
             del owner
             found.setdefault(kind, {})[value] = target
         return found
+
+    def buffers(self, flow: str, skus: Sequence[str]) -> dict[str, Decimal]:
+        """How much of SKUs a flow keeps back, where a row says so; its own row wins over that of every flow."""
+        condition, values = self._db.any_of("value", skus)
+        rows = self._db.query(
+            f"SELECT flow, value, target FROM mapping WHERE flow IN (?, ?) AND kind = ? AND {condition}",
+            (flow, EVERY_FLOW, BUFFER, values),
+        )
+        own = sorted(rows, key=lambda row: row[0] != EVERY_FLOW)
+        return {value: Decimal(target) for _, value, target in own}
 
     def rows(self, flow: str = "", kind: str = "") -> list[tuple[str, str, str, str]]:
         """Rows of mapping tables: flow, kind, value, target."""

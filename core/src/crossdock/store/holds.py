@@ -27,6 +27,17 @@ class HeldOrder:
     """Of an order that was handed on and has changed since: the hash of the changed order."""
 
 
+@attrs.frozen(slots=True)
+class Holder:
+    """An order that holds goods; since `settled_at` the system behind has it, and its next stock shows it."""
+
+    connection: str
+    key: str
+    quantity: Decimal
+    state: str
+    settled_at: str | None
+
+
 class Holds:
     """Verbs on holds; the caller holds the transaction, and is alone with the stock of the target."""
 
@@ -135,6 +146,19 @@ class Holds:
             f"DELETE FROM hold WHERE target = ? AND settled_at < ? AND {condition}", (target, stamp(before), values)
         )
         return set(gone)
+
+    def holders(self, target: str, skus: Sequence[str]) -> dict[str, list[Holder]]:
+        """Which orders hold how much of SKUs, by SKU."""
+        condition, values = self._db.any_of("sku", skus)
+        rows = self._db.query(
+            f"SELECT sku, connection, key, quantity, state, settled_at FROM hold WHERE target = ? AND {condition} "
+            "ORDER BY sku, connection, key, part",
+            (target, values),
+        )
+        found: dict[str, list[Holder]] = {}
+        for sku, connection, key, quantity, state, settled_at in rows:
+            found.setdefault(sku, []).append(Holder(connection, key, Decimal(quantity), state, settled_at))
+        return found
 
     def of(
         self, target: str, skus: Sequence[str], *, sold_only: bool = False, but: tuple[str, str] = ("", ""),

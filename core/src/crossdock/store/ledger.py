@@ -117,6 +117,20 @@ class Ledger:
         rows = self._db.query(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*params, limit))
         return [Effect(*row) for row in rows]
 
+    def by_keys(self, flow: str, keys: Sequence[str]) -> dict[str, Effect]:
+        """The effects of keys in a flow that writes one thing for each."""
+        condition, values = self._db.any_of("key", keys)
+        rows = self._db.query(f"{_SELECT} WHERE flow = ? AND {condition}", (flow, values))
+        return {effect.key: effect for effect in (Effect(*row) for row in rows)}
+
+    def delivered_at(self, effects: Sequence[int]) -> dict[int, str]:
+        """When effects were delivered last."""
+        condition, values = self._db.any_of("effect", effects)
+        rows = self._db.query(
+            f"SELECT effect, max(ended_at) FROM attempt WHERE {condition} AND state = 'done' GROUP BY effect", (values,)
+        )
+        return {row[0]: row[1] for row in rows}
+
     def open_keys(self, flow: str, keys: Sequence[str], states: Sequence[str] = OPEN) -> set[str]:
         """Those `keys` whose effect in the flow is in one of `states`."""
         condition, values = self._db.any_of("key", keys)
