@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import threading
 import tomllib
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ import attrs
 import msgspec
 
 from crossdock.app import CONFIG_FILE, App
+from crossdock.clock import monotonic
 from crossdock.connection import ConnectorInfo
 from crossdock.engine.inbound import forget_patience
 from crossdock.errors import ConnectorError, CrossdockError, PluginError, UsageError
@@ -28,6 +31,7 @@ SECRET_SETTING = "webhook_secret"  # noqa: S105  the name of a setting
 GRACE = timedelta(days=7)
 """How long the token before a rotation stays good, unless said otherwise."""
 
+_LOOK = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
 _TOKEN = "webhook token"  # noqa: S105  what it is sealed as
 SEALED = "webhook"
@@ -227,6 +231,27 @@ def mend(app: App) -> dict[str, str]:
             app.store.hooks.tried(name, hook.tries, str(error), app.clock.now())
             app.store.journal.event("webhook not registered again", name, str(error), app.clock.now())
     return tried
+
+
+class Mender:
+    """Looks once a minute whether webhooks have to be registered again; a vendor that does not answer stops nothing."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._next = 0.0
+        self._thread: threading.Thread | None = None
+
+    def look(self) -> None:
+        """Look, if it is time; returns at once."""
+        if monotonic() < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = monotonic() + _LOOK
+        self._thread = threading.Thread(target=self._mend, name="crossdock-mender", daemon=True)
+        self._thread.start()
+
+    def _mend(self) -> None:
+        with contextlib.suppress(CrossdockError):  # the database is taken: later, then
+            mend(self._app)
 
 
 def _take_turn(app: App, name: str) -> HookRow | None:

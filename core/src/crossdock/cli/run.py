@@ -180,8 +180,12 @@ def _started(log: _Log, workers: int, url: str) -> None:
 
 
 def _until_stopped(app: App, runner: Embedded) -> bool:
-    """Wait; true when the runner ended by itself."""
+    """Wait, and see to webhooks that stopped coming; true when the runner ended by itself."""
+    from crossdock.webhooks import Mender
+
+    mender = Mender(app)
     while not app.clock.stopping and runner.alive:
+        mender.look()
         app.clock.sleep(0.2)
     return not app.clock.stopping
 

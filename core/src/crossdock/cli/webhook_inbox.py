@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,15 +13,11 @@ from crossdock import logs, webhooks
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, stoppable
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, table
-from crossdock.clock import monotonic
 from crossdock.engine.inbound import Worked, forget_patience
 from crossdock.engine.inbound import work as work_inbox
-from crossdock.errors import CrossdockError, UsageError
+from crossdock.errors import UsageError
 from crossdock.http.redact import Redactor
 from crossdock.store.inbox import STATES, InboxRow
-
-MENDED_EVERY = 60.0
-"""Seconds after which `serve` looks again for webhooks that stopped coming."""
 
 _SHOWN = 4000
 _MARKS = {"new": "skip", "done": "ok", "ignored": "skip", "duplicate": "skip", "failed": "fail"}
@@ -211,13 +206,11 @@ def serve(host: str, port: int, proxy: str, no_work: bool, as_json: bool) -> Non
              lambda: f"Webhooks are taken in at {serving.url}/hooks/ until Ctrl-C.")  # fmt: skip
         # A reader of our output (a script, a test) must get it before we begin to wait.
         sys.stdout.flush()
-        until_mended = 0.0
+        mender = webhooks.Mender(app)
         while not app.clock.stopping and serving.alive:
             serving.wait(0.2)
-            if not no_work and monotonic() >= until_mended:
-                until_mended = monotonic() + MENDED_EVERY
-                with contextlib.suppress(CrossdockError):  # the database is taken; later, then
-                    webhooks.mend(app)
+            if not no_work:
+                mender.look()
         broken = not app.clock.stopping
         serving.stop()
         if not no_work:
