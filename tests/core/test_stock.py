@@ -394,13 +394,14 @@ def test_a_run_that_breaks_off_between_two_warehouses_releases_nothing(sale, wor
     assert (sale.planned(), sale.held()) == ("7", 3)
 
 
-def test_an_older_answer_than_the_stored_one_releases_nothing(sale, world):
+@pytest.mark.parametrize("older", ["12", "10"], ids=["another number", "the same number"])
+def test_an_older_answer_than_the_stored_one_releases_nothing(sale, world, older):
     world.erp.put("balance", "A", count="10", changed="2026-03-01T11:00:00Z")
     world.pull("erp", "balance")
     world.shop.order("1", quantity=3)
     sale.read()
     world.push(sale.orders)
-    world.erp.put("balance", "A", count="12", changed="2026-03-01T10:00:00Z")
+    world.erp.put("balance", "A", count=older, changed="2026-03-01T10:00:00Z")
 
     world.pull("erp", "balance")
 

@@ -350,6 +350,8 @@ class _Pull:
                 # Of stock the moment counts as well: an answer that is older must not take its place later.
                 if row.updated_at > stored[1]:
                     touched.append(row)
+                elif row.updated_at and stored[1] > row.updated_at:
+                    self.outdated.add(row.ref)  # the same number as now, but from before: it shows less than it seems
                 continue
             elif row.updated_at and stored[1] > row.updated_at:
                 counts.skip("older than the stored one")
