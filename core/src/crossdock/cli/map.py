@@ -15,7 +15,7 @@ from crossdock.cli.context import app_from_context
 from crossdock.cli.output import emit, examples, json_option, mark, plural, table
 from crossdock.engine.decide import add_mappings, remove_mapping
 from crossdock.errors import UsageError
-from crossdock.store.gaps import BUFFER, EVERY_FLOW, KINDS, wrong_target
+from crossdock.store.gaps import BUFFER, EVERY_FLOW, wrong_row
 
 COLUMNS = ("flow", "kind", "value", "target")
 Row = tuple[str, str, str, str]
@@ -35,13 +35,12 @@ def problem_of(row: Sequence[str], flows: Mapping[str, str]) -> str:
     flow, kind, value, target = row
     if flow != EVERY_FLOW and flow not in flows:
         return f"there is no flow {flow!r}; there are: {', '.join(flows) or 'none yet'}, and {EVERY_FLOW} for all"
-    if kind not in KINDS:
-        return f"there is no kind {kind!r}; there are: {', '.join(KINDS)}"
-    if not value or not target:
+    wrong = wrong_row(kind, target)
+    if not wrong and (not value or not target):
         return "the value and the target must not be empty"
     if kind == BUFFER and flows.get(flow, "balance") not in ("balance", "acceptance"):
         return f"the flow {flow} is about {flows[flow]}, and only flows of balance and acceptance keep stock back"
-    return wrong_target(kind, target)
+    return wrong
 
 
 def _flows(app: App) -> dict[str, str]:

@@ -55,13 +55,14 @@ from crossdock.registry import Connector
 from crossdock.schedule import Schedule
 from crossdock.settings import build, fields_of
 from crossdock.store.config import FlowOptions
-from crossdock.store.gaps import EVERY_FLOW, KINDS, wrong_target
+from crossdock.store.gaps import EVERY_FLOW, KINDS, wrong_row
 from crossdock.vault import is_reference
 
 MODES = ("plan", "live", "paused")
 Named = tuple[str, str]  # a connector, and the interpreter that it runs in
 Find = Callable[[str, str], Connector]
 _SCHEDULE = ("every", "cron", "zone", "quiet", "jitter")
+_ROW = ("flow", "kind", "value", "target")
 _LISTS = ("statuses", "warehouses", "skus")
 
 
@@ -378,18 +379,15 @@ class _Reader:
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             self.bad("mappings", "", "it must be rows, [[mappings]]")
             return {}
-        found: dict[tuple[str, str, str], str] = {}
+        found = dict[tuple[str, str, str], str]()
         for number, row in enumerate(value, 1):
             where, before = f"mappings, row {number}", len(self.problems)
-            self._only(where, row, ("flow", "kind", "value", "target"))
-            flow = self._word(where, {"flow": EVERY_FLOW, **row}, "flow")
-            kind, code, target = (self._word(where, row, key) for key in ("kind", "value", "target"))
+            self._only(where, row, _ROW)
+            flow, kind, code, target = (self._word(where, {"flow": EVERY_FLOW, **row}, key) for key in _ROW)
             if flow and flow != EVERY_FLOW and flow not in flows:
                 self.bad(where, "flow", f"there is no flow {flow!r}")
-            if kind and kind not in KINDS:
-                self.bad(where, "kind", f"there is no kind {kind!r}; there are: {', '.join(KINDS)}")
-            elif target and (wrong := wrong_target(kind, target)):
-                self.bad(where, "target", wrong)
+            if kind and (wrong := wrong_row(kind, target)):
+                self.bad(where, "target" if kind in KINDS else "kind", wrong)
             if (flow, kind, code) in found:
                 self.bad(where, "value", f"{kind} {code} of {flow} is mapped twice")
             if len(self.problems) == before:

@@ -17,9 +17,11 @@ KINDS = ("sku", "carrier", "status", "payment", "shipping", "tax", "warehouse", 
 EVERY_FLOW = "*"
 
 
-def wrong_target(kind: str, target: str) -> str:
-    """Why a code cannot be mapped to `target`; empty when it can."""
-    if kind != BUFFER:
+def wrong_row(kind: str, target: str) -> str:
+    """Why there can be no row of a kind with this target; empty when there can."""
+    if kind not in KINDS:
+        return f"there is no kind {kind!r}; there are: {', '.join(KINDS)}"
+    if kind != BUFFER or not target:
         return ""
     try:
         pieces = Decimal(target)
