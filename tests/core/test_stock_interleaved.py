@@ -402,7 +402,7 @@ class Day:
 
     def settle(self) -> None:
         """Everything is read, handed on and published."""
-        for _ in range(3):
+        for _ in range(5):  # an import that is refused, or a raise that waits, takes another round
             self.world.later(minutes=70)
             for name in CHANNELS:
                 self.world.pull(name)

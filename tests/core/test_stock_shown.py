@@ -229,20 +229,3 @@ def test_a_value_that_was_refused_needs_attention(run, world, flow):
 def test_an_unknown_sku_is_said_so(run, flow):
     assert "No flow of stock knows the SKU 'Z'" in run("stock", "list", "Z", code=2)
     assert "There is no flow of stock 'orders'" in run("stock", "list", "--flow", "orders", code=2)
-
-
-def test_status_tells_the_age_of_what_is_shown(run, world, flow):
-    publish(world, flow)
-    read_at = world.store.records.read_at("erp", "balance")
-    (first,) = [each for each in json.loads(run("status", "--json"))["flows"] if each["name"] == "balance"]
-    world.later(hours=1)
-    world.connect("shop", broken="fetch_orders")
-    world.erp.stock(A=12)
-    world.pull("erp", "balance")
-    world.push(flow)
-    world.later(minutes=1)
-    (second,) = [each for each in json.loads(run("status", "--json", code=1))["flows"] if each["name"] == "balance"]
-
-    assert first["shown_since"] == read_at
-    assert read_at < second["shown_since"] < world.store.records.read_at("erp", "balance")
-    assert "shows stock of " in run("status", code=1)
