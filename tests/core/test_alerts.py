@@ -8,6 +8,7 @@ from alert_kit import decide, pause, told
 
 from crossdock.overview import overview
 from crossdock.store.agenda import WorkerRow
+from crossdock.store.announcements import Announcement
 from crossdock.store.database import stamp
 from crossdock.store.inbox import Arrival
 
@@ -164,3 +165,14 @@ def test_a_worker_that_said_that_it_ends_is_no_trouble(world):
     world.later(hours=2)
 
     assert told(world) == {}
+
+
+def test_webhooks_that_stopped_coming_are_told_until_one_comes(world):
+    dead = Announcement(connection="shop", stream="orders", dead_at=stamp(world.clock.now()))
+    world.store.announcements.save(dead)
+    first = told(world)
+    world.store.announcements.save(Announcement(connection="shop", stream="orders"))
+
+    assert (first, told(world)) == (
+        {"raised": ["webhooks shop orders silent"]}, {"resolved": ["webhooks shop orders silent"]},
+    )  # fmt: skip

@@ -171,7 +171,10 @@ class _Figures(Collector):
         )
         for hook in self._store.hooks.all():
             refused.add_metric((hook.connection,), hook.refused)
-        yield from (inbox, oldest, refused)
+        silent = _gauge("crossdock_webhooks_silent", "1 when webhooks that should come do not.", "connection", "stream")
+        for each in self._store.announcements.dead():
+            silent.add_metric((each.connection, each.stream), 1.0)
+        yield from (inbox, oldest, refused, silent)
 
 
 def _runs(found: Iterable[RunFigure]) -> Iterator[Metric]:

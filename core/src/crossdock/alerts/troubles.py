@@ -34,7 +34,7 @@ def troubles(store: Store, settings: AlertSettings, now: datetime) -> list[Troub
     """Everything that needs a person at `now`, without what is muted. Texts name causes, never persons."""
     found = [
         *_paused(store), *_parked(store), *_flows(store, settings, now), *_late(store, now), *_webhooks(store, now),
-        *_workers(store, now),
+        *_silent(store), *_workers(store, now),
     ]  # fmt: skip
     return [each for each in found if each.kind not in settings.mute]
 
@@ -134,6 +134,15 @@ def _webhooks(store: Store, now: datetime) -> Iterator[Trouble]:
                 text=f"{name}: {number:,} webhooks wait since {oldest:%Y-%m-%d %H:%M} UTC.",
                 hint="crossdock webhook work", since=oldest, passing=True,
             )  # fmt: skip
+
+
+def _silent(store: Store) -> Iterator[Trouble]:
+    for each in store.announcements.dead():
+        yield Trouble(
+            kind="webhooks", subject=f"{each.connection} {each.stream} silent",
+            text=f"{each.connection}: webhooks about {each.stream} do not come any more; it is read by its schedule.",
+            hint=f"crossdock webhook list --connection {each.connection}", since=unstamp(each.dead_at),
+        )  # fmt: skip
 
 
 def _workers(store: Store, now: datetime) -> Iterator[Trouble]:
