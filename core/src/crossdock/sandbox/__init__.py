@@ -41,9 +41,11 @@ def json_response(
 
 
 class Sandbox:
-    """A system's twin. Subclasses set `name` and implement `routes`, `state`, `settings` and `actions`."""
+    """A system's twin. Subclasses set `name` (and `logs`) and implement `routes`, `state`, `settings` and `actions`."""
 
     name = "sandbox"
+    logs: tuple[str, ...] = ()
+    """Places of the state, such as ``imports`` or ``orders[].version``, that tell what was asked, not what is held."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []

@@ -157,5 +157,5 @@ def _told(subject: Subject, result: Result, reason: str | None) -> dict[str, str
         "folder": _folder(subject),
         "hazard": result.hazard.name,
         "result": "exempt" if needed else result.state,
-        "reason": reason if needed and reason else result.seen,
+        "reason": reason if needed and reason else result.seen if result.state != "passed" else "",
     }

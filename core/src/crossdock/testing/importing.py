@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -90,7 +91,7 @@ def _look(module: str, file: str) -> dict[str, Any]:
     begun = time.process_time()
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            _load(module, file)
+            load(module, file)
     except BaseException as broken:  # noqa: BLE001  a plugin may even call sys.exit at import
         error = f"{type(broken).__name__}: {broken}"
     seconds = time.process_time() - begun
@@ -102,16 +103,17 @@ def _look(module: str, file: str) -> dict[str, Any]:
     return {"seconds": seconds, "effects": list(dict.fromkeys(effects)), "error": error}
 
 
-def _load(module: str, file: str) -> None:
+def load(module: str, file: str) -> ModuleType:
+    """Import `module` or, when there is none of that name, `file` under it."""
     if importlib.util.find_spec(module) is not None:
-        importlib.import_module(module)
-        return
+        return importlib.import_module(module)
     spec = importlib.util.spec_from_file_location(module, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"There is no module {module}.")
     made = importlib.util.module_from_spec(spec)
     sys.modules[module] = made
     spec.loader.exec_module(made)
+    return made
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ State = Literal["passed", "failed", "not applicable", "not rehearsed"]
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What came of one hazard: ``passed``, ``failed``, ``not applicable`` or ``not rehearsed``; `seen` says why."""
+    """What came of one hazard: ``passed``, ``failed``, ``not applicable`` or ``not rehearsed``; `seen` says why.
+
+    Of some that passed it says how far they went.
+    """
 
     hazard: Hazard
     state: State
@@ -72,7 +75,7 @@ def _one(
 ) -> tuple[State, str]:
     try:
         with open_stage(subject, stream, options=options, values=values) as stage:
-            hazard.check(stage)
+            said = hazard.check(stage)
     except NotRehearsed as missing:
         return "not rehearsed", str(missing)
     except (NotApplicable, Impossible) as reason:
@@ -81,7 +84,7 @@ def _one(
         return "failed", str(finding)
     except CrossdockError as error:
         return "failed", f"It ended with {type(error).__name__}: {error}"
-    return "passed", ""
+    return "passed", said or ""
 
 
 def _together(hazard: Hazard, found: Mapping[str, tuple[State, str]]) -> Result:
@@ -90,11 +93,12 @@ def _together(hazard: Hazard, found: Mapping[str, tuple[State, str]]) -> Result:
         said = [_said(stream, seen) for stream, (each, seen) in found.items() if each == state]
         if said:
             return Result(hazard=hazard, state=state, seen=" ".join(said))
-    if any(state == "passed" for state, _ in found.values()):
-        return Result(hazard=hazard, state="passed")
+    passed = [_said(stream, seen) for stream, (state, seen) in found.items() if state == "passed"]
+    if passed:
+        return Result(hazard=hazard, state="passed", seen=" ".join(each for each in passed if each))
     said = [_said(stream, seen) for stream, (_, seen) in found.items()]
     return Result(hazard=hazard, state="not applicable", seen=" ".join(said))
 
 
 def _said(stream: str, seen: str) -> str:
-    return f"{stream}: {seen}" if stream else seen
+    return f"{stream}: {seen}" if stream and seen else seen

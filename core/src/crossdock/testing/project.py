@@ -5,36 +5,33 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import attrs
-
 from crossdock.admission import CONNECTORS, Found
 from crossdock.app import DATABASE_FILE, App
-from crossdock.connection import ConnectorInfo, Endpoint
 from crossdock.engine.decide import approve
 from crossdock.engine.pull import Pulled, pull
 from crossdock.engine.push import push
 from crossdock.engine.route import route_stored
 from crossdock.engine.settle import bind
 from crossdock.errors import ConnectorError, CrossdockError, PluginError
-from crossdock.hookspecs import hookimpl
 from crossdock.records import Order, OrderStatus, Shipment, evolve, fingerprint, to_document
 from crossdock.registry import Registry
 from crossdock.sandbox import Impossible, NotRehearsed
-from crossdock.session import Check, Page, Query, Session
 from crossdock.store.config import FlowOptions, FlowRow
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, Prepared
 from crossdock.store.store import Store
-from crossdock.testing.stage import Stage
+from crossdock.testing import origin
+from crossdock.testing.origin import ORIGIN as ORIGIN
+from crossdock.testing.origin import Shelf
+from crossdock.testing.stage import Stage, Subject
 from crossdock.vault import KEY_FILE, new_key
 
-ORIGIN = "origin"
 SYSTEM = "system"
 _ROUNDS = 12
 _OPEN = ("ready", "sending", "in_doubt", "submitted", "awaiting")
@@ -42,63 +39,21 @@ _FOR_EVER = "9999"
 _MAKING = threading.Lock()
 
 
-@attrs.frozen
-class _NoSettings:
-    """The origin needs none."""
-
-
-class Origin:
-    """A system of ours, whose records are what a test put there."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, list[Any]] = {}
-
-    @hookimpl
-    def connector_info(self) -> ConnectorInfo:
-        """A connector like any other."""
-        return ConnectorInfo(
-            name=ORIGIN,
-            title="Origin",
-            settings=_NoSettings,
-            endpoint=lambda _: Endpoint(base_url="http://127.0.0.1:9"),
-        )
-
-    @hookimpl
-    def verify(self, session: Session[Any]) -> Sequence[Check]:
-        """It is always there."""
-        return [Check(name="Origin", state="ok")]
-
-    @hookimpl
-    def fetch_orders(self, session: Session[Any], query: Query) -> Iterator[Page[Order]]:
-        """All orders."""
-        return self._pages("orders")
-
-    @hookimpl
-    def fetch_shipments(self, session: Session[Any], query: Query) -> Iterator[Page[Shipment]]:
-        """All shipments."""
-        return self._pages("shipments")
-
-    def _pages(self, stream: str) -> Iterator[Page[Any]]:
-        records = tuple(self.records.get(stream, ()))
-        yield Page(records, cursor="read", seen=len(records))
-
-
 class Project:
     """The connections ``origin`` and ``system`` (the sandbox) in one project, and flows between them."""
 
-    def __init__(self, app: App, stage: Stage, origin: Origin) -> None:
+    def __init__(self, app: App, stage: Stage, shelf: Shelf) -> None:
         self.app = app
         self.stage = stage
-        self.origin = origin
+        self.shelf = shelf
 
     def deliver(self, stream: str, *records: Any) -> list[Effect]:
         """Let `records` take a live flow to the system, until nothing can go on without a person; their effects.
 
         Orders that are shown for approval are approved.
         """
-        self.origin.records.setdefault(stream, []).extend(records)
-        options = FlowOptions(statuses=get_args(OrderStatus))
-        row = FlowRow(name=stream, stream=stream, source=ORIGIN, target=SYSTEM, mode="live", options=options)
+        self.shelf.add(stream, records)
+        row = flow_of(stream)
         bench = self.app.bench
         bench.store.config.save_flow(row, self.app.clock.now())
         route_stored(bench, row)
@@ -126,12 +81,7 @@ class Project:
 
     def knows(self, order: Order, external_id: str) -> None:
         """The system's `order` has become the order `external_id` of the origin."""
-        store, now = self.app.store, self.app.clock.now()
-        document = to_document(order)
-        row = Prepared(order.key, order.ref, fingerprint(order, document), "", document.decode(), order)
-        with store.transaction():
-            store.records.keep(SYSTEM, "orders", [row], 0, 0, now)
-            bind(self.app.bench, Bound(SYSTEM, "orders", order.key, ORIGIN, external_id, external_id))
+        know(self.app, order, external_id)
 
     def ship(self, order: Order, shipment: Shipment) -> list[Effect]:
         """Let the origin ship what became of the system's `order`; the effects of the shipment."""
@@ -144,6 +94,28 @@ class Project:
         with contextlib.suppress(NotRehearsed, Impossible):
             self.stage.rehearsal.set_clock(self.stage.rehearsal.now() + span)
         self.stage.clock.set(self.stage.clock.now() + span)
+
+
+def flow_of(stream: str) -> FlowRow:
+    """A live flow from the origin to the system; of orders it takes all, whatever their status."""
+    options = FlowOptions(statuses=get_args(OrderStatus))
+    return FlowRow(name=stream, stream=stream, source=ORIGIN, target=SYSTEM, mode="live", options=options)
+
+
+def know(app: App, order: Order, external_id: str) -> None:
+    """The system's `order` has become the order `external_id` of the origin."""
+    store, now = app.store, app.clock.now()
+    document = to_document(order)
+    row = Prepared(order.key, order.ref, fingerprint(order, document), "", document.decode(), order)
+    with store.transaction():
+        store.records.keep(SYSTEM, "orders", [row], 0, 0, now)
+        bind(app.bench, Bound(SYSTEM, "orders", order.key, ORIGIN, external_id, external_id))
+
+
+def registry_with(subject: Subject) -> Registry:
+    """The connector under test and the origin, and nothing else."""
+    mine = Found(name=ORIGIN, distribution=ORIGIN, version="0", group=CONNECTORS, target=origin.__name__)
+    return Registry(given={subject.found: subject.plugin, mine: origin})
 
 
 def _empty_database() -> bytes:
@@ -163,20 +135,20 @@ def _made_database() -> bytes:
 @contextlib.contextmanager
 def open_project(stage: Stage) -> Iterator[Project]:
     """A fresh project with the sandbox of `stage` as a connection; raises `PluginError` when it cannot be saved."""
-    origin = Origin()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         (home / DATABASE_FILE).write_bytes(_empty_database())
         (home / KEY_FILE).write_text(new_key(), encoding="utf-8")
-        mine = Found(name=ORIGIN, distribution=ORIGIN, version="0", group=CONNECTORS, target=ORIGIN)
+        shelf = Shelf(home / "records.json")
         with App(home, f"sqlite:///{home / DATABASE_FILE}", stage.clock) as app:
-            app.__dict__["registry"] = Registry(given={stage.subject.found: stage.subject.plugin, mine: origin})
-            _save(app, ORIGIN, ORIGIN, {})
-            _save(app, SYSTEM, stage.subject.found.name, stage.values)
-            yield Project(app, stage, origin)
+            app.__dict__["registry"] = registry_with(stage.subject)
+            save(app, ORIGIN, ORIGIN, {"file": str(shelf.file)})
+            save(app, SYSTEM, stage.subject.found.name, stage.values)
+            yield Project(app, stage, shelf)
 
 
-def _save(app: App, name: str, connector: str, values: dict[str, str]) -> None:
+def save(app: App, name: str, connector: str, values: dict[str, str]) -> None:
+    """Save a connection; raises `PluginError` when it is not green."""
     try:
         verified = app.save(name, connector, values)
     except CrossdockError as error:

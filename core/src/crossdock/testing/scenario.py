@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +53,9 @@ class Scenario:
     `prepare` finishes the project: mapping rows, webhooks that wait. `work` names the function that works, as
     ``module:name``; it takes an `App` and has to come to the same end when it is begun again. `local` is the text of a
     local plugin file, `paths` are folders with plugins, and `environment` is added to that of the killed processes.
-    `given` are connectors that are not installed, as name to module; with any, only those are loaded.
+    `given` are connectors that are not installed, as name to module, or to the path of its file; with any, only those
+    are loaded. `known` are values that were there before the work, besides those that the systems hold. `pause` passes
+    between a kill and the next beginning, and `resumed` is called then.
     """
 
     systems: Sequence[System]
@@ -65,6 +68,9 @@ class Scenario:
     paths: Sequence[Path] = ()
     given: Mapping[str, str] = attrs.field(factory=dict)
     environment: Mapping[str, str] = attrs.field(factory=dict)
+    known: Collection[str] = ()
+    pause: timedelta = timedelta(0)
+    resumed: Callable[[Twins], Any] = _nothing
 
 
 def twin_of(connector: Connector, **options: Any) -> Callable[..., Any]:

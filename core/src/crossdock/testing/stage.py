@@ -231,6 +231,11 @@ class Stage:
         """The settings of a working connection, as text."""
         return {**self.sandbox.settings(self.url), **self._values}
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The settings that go over those that the sandbox gives."""
+        return dict(self._values)
+
     def plant(self, name: str, value: str) -> None:
         """Use another value for a setting from now on, also in sessions that are opened already."""
         self._values[name] = value

@@ -67,10 +67,15 @@ class Step:
 
 @attrs.frozen
 class Swept:
-    """The result of a sweep: each step at which the work was killed, out of `count`."""
+    """The result of a sweep: each step at which the work was killed, out of `count`.
+
+    `chance` are the places, as ``system: place``, whose values differed between two turns in which nothing was killed:
+    of them only how many there are was compared.
+    """
 
     count: int
     steps: tuple[Step, ...]
+    chance: tuple[str, ...] = ()
 
     @property
     def broken(self) -> tuple[Step, ...]:
@@ -109,7 +114,7 @@ class Sweep:
         self._stack = contextlib.ExitStack()
         self._stages: dict[str, _Stage] = {}
         self._done_straight: tuple[list[tuple[int, int, str]], Picture] | None = None
-        self._known: set[str] = set()
+        self._known: set[str] = set(scenario.known)
         self._begin = datetime.now(UTC).replace(second=0, microsecond=0)
         self._clock: SharedClock
         self._snapshot: snapshot.Snapshot
@@ -134,6 +139,11 @@ class Sweep:
         """What the durable steps are, the first one first; counted in a straight run."""
         return [name for *_, name in self._straight()[0]]
 
+    @property
+    def straight(self) -> Picture:
+        """What systems and ledger hold when nothing is killed."""
+        return self._straight()[1]
+
     def run(self, only: Collection[int] | None = None, report: Callable[[Step, int], None] | None = None) -> Swept:
         """Count the steps, then kill at each of them (or `only` at those); `report` is told each step and how many.
 
@@ -148,7 +158,7 @@ class Sweep:
             steps.append(self._killed(number, names, lambda turn: differences(straight, turn, chance, known)))
             if report is not None:
                 report(steps[-1], len(wanted))
-        return Swept(len(names), tuple(steps))
+        return Swept(len(names), tuple(steps), tuple(f"{system}: {place}" for system, place in sorted(chance)))
 
     # -- set-up ------------------------------------------------------------------------------------
 
@@ -232,6 +242,8 @@ class Sweep:
             if at > 0 and ended.code:
                 self._expect(ended, -9)
                 self._quiet()
+                self._clock.sleep(self.scenario.pause.total_seconds())
+                self.scenario.resumed(self.twins)
                 ended, _ = self._worker.work(-1)
             self._expect(ended, 0)
             if phase < len(self.scenario.acts):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import mmap
+import operator
 import os
 import signal
 import struct
@@ -28,6 +29,7 @@ from crossdock.admission import CONNECTORS, Found
 from crossdock.app import App
 from crossdock.clock import SystemClock
 from crossdock.engine import inbound
+from crossdock.engine.decide import approve
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
 from crossdock.http import client as client  # loaded before the fork, because it takes time
@@ -35,6 +37,7 @@ from crossdock.registry import LOCAL_PLUGIN, Registry
 from crossdock.store import watched as watched  # loaded before the fork, because it takes time
 from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
+from crossdock.testing.importing import load
 
 _ROUNDS = 12
 _TRIES = 5
@@ -44,7 +47,8 @@ _LEAVING = ("socket.connect", "socket.sendto", "socket.getaddrinfo")
 class Home(msgspec.Struct):
     """Where the work is done: the project folder, its database, the clock's file, and what is on the path.
 
-    `given` are connectors that are not installed, as name and module; with any, only those are loaded.
+    `given` are connectors that are not installed, as name and module, or path of its file; with any, only those are
+    loaded.
     """
 
     folder: str
@@ -123,6 +127,21 @@ def work(app: App) -> None:
             app.clock.sleep((min(moments) - app.clock.now()).total_seconds())
 
 
+def work_and_read(app: App) -> None:
+    """Do all the `work`, approve what is shown for approval, and then read every stream that is read on a schedule."""
+    work(app)
+    for _ in range(_TRIES):
+        shown = app.store.effects.find(states=("awaiting",), limit=100)
+        for effect in shown:
+            approve(app.bench, effect.id)
+        if not shown:
+            break
+        work(app)
+    for row in app.store.config.streams():
+        if row.enabled:
+            _read(app, row.connection, row.stream)
+
+
 def _streams(flows: Sequence[FlowRow]) -> list[tuple[str, str]]:
     """What flows read; stock before orders, because it is raised when the orders were read after it."""
     streams = dict.fromkeys((flow.source, flow.reads) for flow in flows if flow.mode == "live")
@@ -177,9 +196,18 @@ def registry_of(folder: Path, given: Mapping[str, str]) -> Registry:
     """The plugins of the folder and the environment; with any connectors `given` (name to module) none but those."""
     found = {}
     for name, target in given.items():
-        module = importlib.import_module(target)
-        found[Found(name=name, distribution=name, version="0", group=CONNECTORS, target=target)] = module
+        known = Found(name=name, distribution=name, version="0", group=CONNECTORS, target=target)
+        found[known] = _given(name, target)
     return Registry(folder / LOCAL_PLUGIN, found or None)
+
+
+def _given(name: str, target: str) -> Any:
+    """What ``module``, ``module:attribute`` or the path of a module's file names."""
+    if target.endswith(".py"):
+        return load(f"given_{name}", target)
+    module, _, attribute = target.partition(":")
+    loaded = importlib.import_module(module)
+    return operator.attrgetter(attribute)(loaded) if attribute else loaded
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossdock.testing.hazards import (
     batches,
     connecting,
+    crashing,
     errors,
     fulfilment,
     moving,
@@ -22,8 +23,10 @@ WRITING: tuple[Hazard, ...] = (*orders.HAZARDS, *fulfilment.HAZARDS, *batches.HA
 """Hazards of what is written."""
 AROUND: tuple[Hazard, ...] = (*connecting.HAZARDS, *webhooks.HAZARDS, *secrecy.HAZARDS, *shape.HAZARDS)
 """Hazards of settings, webhooks, secrets, and of the plugin itself."""
+CRASHING: tuple[Hazard, ...] = crashing.HAZARDS
+"""Hazards of a process that dies."""
 
 HAZARDS: tuple[Hazard, ...] = tuple(
-    sorted((*READING, *WRITING, *AROUND), key=lambda hazard: LEVELS.index(hazard.level))
+    sorted((*READING, *WRITING, *AROUND, *CRASHING), key=lambda hazard: LEVELS.index(hazard.level))
 )
 """All of them, bronze first."""
