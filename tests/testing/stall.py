@@ -57,7 +57,10 @@ class Stall(Desk):
 
     def state(self) -> dict[str, Any]:
         """The orders and what the desk has."""
-        return {"orders": self.orders, "forms": self.forms, "stock": self.stock, "prices": self.prices}
+        return {
+            "orders": self.orders, "forms": self.forms, "stock": self.stock, "prices": self.prices,
+            "parcels": self.parcels,
+        }  # fmt: skip
 
     def settings(self, base_url: str) -> dict[str, str]:
         """Settings of a working connection."""

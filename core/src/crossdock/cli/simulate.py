@@ -92,7 +92,7 @@ def _list(names: list[str], as_json: bool) -> None:
 def _data(swept: Any) -> dict[str, Any]:
     return {
         "ok": swept.ok, "count": swept.count, "tried": len(swept.steps), "different": len(swept.broken),
-        "steps": [{**attrs.asdict(step), "ok": step.ok} for step in swept.steps],
+        "chance": list(swept.chance), "steps": [{**attrs.asdict(step), "ok": step.ok} for step in swept.steps],
     }  # fmt: skip
 
 
@@ -107,6 +107,9 @@ def _lines(swept: Any) -> Iterator[str]:
         yield from (f"    {each}" for each in step.differences)
     if any(step.waits for step in swept.steps):
         yield "asks a person: the system cannot be asked whether it was done, so nothing is sent again by itself."
+    if swept.chance:
+        yield "Left to chance, because two undisturbed turns differ there; only how many values there are was compared:"
+        yield from (f"    {each}" for each in swept.chance)
     if swept.ok:
         yield f"{mark('ok')} Killed at {plural(len(swept.steps), 'step')}: nothing lost, nothing done twice."
     else:

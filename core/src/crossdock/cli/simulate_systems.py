@@ -23,8 +23,6 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "extendcommerce": {"generous": True, "customers": ("WEBSHOP",)},
 }
 """How the sandboxes of our own connectors are made, so that there is something to do in them."""
-_LOGS = {"mirakl": ("imports",), "cdiscount": ("packages", "tokens")}
-"""Where a sandbox notes what was asked of it: the same values may come twice, and a token may be granted anew."""
 
 
 def scenario_of(app: App, orders: int) -> Scenario:
@@ -63,12 +61,13 @@ def _system(app: App, name: str, flows: Sequence[FlowRow], skus: Sequence[str]) 
     connector = _connector(app, name)
     accepts = any(flow.stream == "acceptance" and flow.source == name for flow in flows)
     options = dict(_OPTIONS.get(connector.name, {"skus": tuple(skus), "acceptance": accepts}))
+    make = twin_of(connector, **options)
     return System(
         name=name,
         connector=connector.name,
-        make=twin_of(connector, **options),
+        make=make,
         settings=_switches(app, name),
-        ignored=_LOGS.get(connector.name, ()),
+        ignored=make().logs,
     )
 
 

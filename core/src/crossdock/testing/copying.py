@@ -43,7 +43,8 @@ class _Writer(pickle.Pickler):
         if type(value) in _LOCKS:
             return _LOCKS[type(value)], ()
         if type(value) is FunctionType:
-            return _hollow, (_Original(value),), [each.cell_contents for each in value.__closure__], None, None, _fill
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            return _hollow, (_Original(value),), held, None, None, _fill
         return NotImplemented
 
 

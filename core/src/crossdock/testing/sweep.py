@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -144,8 +145,22 @@ class Sweep:
         """What systems and ledger hold when nothing is killed."""
         return self._straight()[1]
 
-    def run(self, only: Collection[int] | None = None, report: Callable[[Step, int], None] | None = None) -> Swept:
+    @property
+    def phases(self) -> list[dict[int, str]]:
+        """The steps of each phase: their numbers and names."""
+        found: list[dict[int, str]] = [{} for _ in range(self._phases)]
+        for number, (phase, _, name) in enumerate(self._straight()[0], 1):
+            found[phase][number] = name
+        return found
+
+    def run(
+        self, only: Collection[int] | None = None, report: Callable[[Step, int], None] | None = None, *,
+        together: bool = False,
+    ) -> Swept:  # fmt: skip
         """Count the steps, then kill at each of them (or `only` at those); `report` is told each step and how many.
+
+        With `together` one step of each phase is taken in one turn, which is done again one by one if it ends
+        differently.
 
         Raises `CrossdockError` when the scenario cannot even be done straight.
         """
@@ -154,11 +169,17 @@ class Sweep:
         chance, known = changing(straight, again), self._known
         wanted = [number for number in range(1, len(names) + 1) if only is None or number in only]
         steps = []
-        for number in wanted:
-            steps.append(self._killed(number, names, lambda turn: differences(straight, turn, chance, known)))
-            if report is not None:
-                report(steps[-1], len(wanted))
+        for group in self._groups(wanted) if together else [[number] for number in wanted]:
+            for step in self._tried(group, names, lambda turn: differences(straight, turn, chance, known)):
+                steps.append(step)
+                if report is not None:
+                    report(step, len(wanted))
         return Swept(len(names), tuple(steps), tuple(f"{system}: {place}" for system, place in sorted(chance)))
+
+    def _groups(self, wanted: Sequence[int]) -> list[list[int]]:
+        """Of each phase one step, as long as there are some."""
+        columns = [[number for number in wanted if number in phase] for phase in self.phases]
+        return [[each for each in row if each is not None] for row in itertools.zip_longest(*columns)]
 
     # -- set-up ------------------------------------------------------------------------------------
 
@@ -216,20 +237,35 @@ class Sweep:
             self._done_straight = self._turn([0] * self._phases)
         return self._done_straight
 
+    def _tried(
+        self, numbers: Sequence[int], names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
+    ) -> list[Step]:
+        """What came of killing at these steps, of different phases, in one turn."""
+        steps = self._killed(numbers, names, compare)
+        if len(numbers) == 1 or all(step.ok for step in steps):
+            return steps
+        alone = [step for number in numbers for step in self._killed([number], names, compare)]
+        return steps if all(step.ok for step in alone) else alone
+
     def _killed(
-        self, number: int, names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
-    ) -> Step:
-        phase, within, name = names[number - 1]
+        self, numbers: Sequence[int], names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
+    ) -> list[Step]:
         plan = [-1] * self._phases
-        plan[phase] = within
+        for number in numbers:
+            phase, within, _ = names[number - 1]
+            plan[phase] = within
         try:
             reached, picture = self._turn(plan)
         except CrossdockError as error:
-            return Step(number, name, (str(error),))
+            return [Step(number, names[number - 1][2], (str(error),)) for number in numbers]
         # Threads take turns by chance: what a process was killed at is what it said itself.
-        name = reached[0][2] if reached else f"not reached this time: {name}"
+        told = {phase: name for phase, _, name in reached}
         waits = tuple(line.name([line.key]) for line, _ in picture.open)
-        return Step(number, name, tuple(compare(picture)), waits)
+        found = tuple(compare(picture))
+        return [
+            Step(number, told.get(phase, f"not reached this time: {name}"), found, waits)
+            for number, (phase, _, name) in ((number, names[number - 1]) for number in numbers)
+        ]
 
     def _turn(self, plan: Sequence[int]) -> tuple[list[tuple[int, int, str]], Picture]:
         """One turn from a fresh start, phase by phase: -1 works, 0 counts, any other number kills there first."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ from crossdock.testing.scenario import Scenario, System, Twins
 from crossdock.testing.stage import Stage, Subject
 from crossdock.testing.sweep import Step, Sweep
 
-MOST = 10
-"""At how many steps the work is killed."""
+MOST = 11
+"""At how many steps of each of its two parts the work is killed."""
 _FEW = 3
 _WORK = "crossdock.testing.turn:work_and_read"
-_TELLING = re.compile(r"is about to leave|was answered|bookmark|remembered|memory")
-"""Steps at which most is at stake: around a request that writes, and where a bookmark or the connector's memory moves."""
+_TELLING = re.compile(rf"was answered|remembered|bookmark of {SYSTEM} ")
+"""Steps at which most is at stake: a request was answered, the connector's memory or a bookmark has moved."""
+_LEAVING = re.compile(r"is about to leave")
+_ADDRESS = re.compile(r"https?://[^/\s]+")
+_NUMBER = re.compile(r"[^/?&=\s]*\d[^/?&=\s]*")
 
 
 def _moves(subject: Subject) -> str:
@@ -64,18 +68,22 @@ class _Performance:
         for stream in self.subject.reads:
             if stream in rehearsal.streams:
                 moments = [last - timedelta(seconds=7 * index) for index in reversed(range(_FEW))]
-                self._try(lambda stream=stream, moments=moments: rehearsal.add(stream, moments))
                 self.reads.append(stream)
+                with self._if_possible():
+                    rehearsal.add(stream, moments)
         for stream in (*(["orders"] if self.subject.can("push_order") else []), *self.subject.batches):
-            self._try(lambda stream=stream: self._bring(stream, rehearsal.make(stream, _FEW)))
+            with self._if_possible():
+                self._bring(stream, rehearsal.make(stream, _FEW))
         if self.subject.can("push_shipment"):
-            self._try(lambda: self._ship([rehearsal.shipment() for _ in range(_FEW - 1)]))
+            with self._if_possible():
+                self._ship([rehearsal.shipment() for _ in range(_FEW - 1)])
         if not self.reads and not self.records:
             raise self._impossible[0] if self._impossible else NotRehearsed("The sandbox rehearses no stream of it.")
 
-    def _try(self, act: Callable[[], Any]) -> None:
+    @contextlib.contextmanager
+    def _if_possible(self) -> Iterator[None]:
         try:
-            act()
+            yield
         except Impossible as reason:
             self._impossible.append(reason)
 
@@ -99,7 +107,7 @@ class _Performance:
             work=_WORK, given={ORIGIN: origin.__name__, self.subject.found.name: _target(self.subject)},
             # The connector's own time is waited for before it is asked, because its twin may need it, too.
             environment={FIND_AFTER_VARIABLE: ""}, pause=self.subject.info.find_after + timedelta(minutes=2),
-            paths=[Path(each) for each in _paths()], known=set(self._told()), resumed=lambda _: self._follow(),
+            paths=[Path(each) for each in sys.path if each], known=set(self._told()), resumed=lambda _: self._follow(),
         )  # fmt: skip
 
     def _twin(self, clock: Callable[[], datetime]) -> Any:
@@ -138,6 +146,11 @@ class _Performance:
             with contextlib.suppress(Impossible):
                 self._people.add(stream, [self._people.now() - timedelta(seconds=1)])
 
+    @property
+    def keys(self) -> list[str]:
+        """The idempotency keys of what is brought."""
+        return [f"{ORIGIN}-{record.key}" for records in self.records.values() for record in records]
+
     def _told(self) -> Iterator[str]:
         for records in (*self.records.values(), *self.changes.values()):
             for record in records:
@@ -148,12 +161,6 @@ class _Performance:
 
 def _id(order: Order) -> str:
     return f"O-{order.key}"
-
-
-def _paths() -> list[str]:
-    import sys
-
-    return [each for each in sys.path if each]
 
 
 def _target(subject: Subject) -> str:
@@ -182,7 +189,9 @@ def stopped(stage: Stage) -> str:
         home.mkdir()
         with Sweep(performance.scenario(), home, registry=registry_with(stage.subject)) as sweep:
             _demand_done(sweep)
-            swept = sweep.run(chosen(sweep.names), lambda step, _: _demand_same(step, len(sweep.names)))
+            steps = {number for phase in sweep.phases for number in chosen(phase)}
+            keys = performance.keys
+            swept = sweep.run(steps, lambda step, _: _demand_same(step, len(sweep.names), keys), together=True)
     return f"Killed at {len(swept.steps)} of {swept.count} steps."
 
 
@@ -194,24 +203,40 @@ def _demand_done(sweep: Sweep) -> None:
         raise Finding(f"Even when nothing is killed {names} ends as {undone[0].state}.")
 
 
-def chosen(names: Sequence[str], most: int = MOST) -> set[int]:
-    """The numbers of at most `most` steps, evenly spread: those where most is at stake, and then the others."""
-    telling = [number for number, name in enumerate(names, 1) if _TELLING.search(name)]
-    picked = _evenly(telling, most)
-    others = [number for number in range(1, len(names) + 1) if number not in telling]
-    return {*picked, *_evenly(others, most - len(picked))}
+def chosen(steps: Mapping[int, str], most: int = MOST) -> set[int]:
+    """The numbers of at most `most` of these steps.
+
+    Of each kind at which most is at stake the first one, then the last one; of each kind of writing request the moment
+    before it leaves; and then others. Kinds are names without their numbers. Of too many every so-manieth is taken.
+    """
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    leaving: dict[str, int] = {}
+    for number, name in steps.items():
+        kind = _NUMBER.sub("#", _ADDRESS.sub("", name))
+        if _TELLING.search(name):
+            first.setdefault(kind, number)
+            last[kind] = number
+        elif _LEAVING.search(name):
+            leaving.setdefault(kind, number)
+    picked: set[int] = set()
+    for numbers in (first.values(), last.values(), leaving.values(), steps):
+        picked.update(_evenly([each for each in numbers if each not in picked], most - len(picked)))
+    return picked
 
 
 def _evenly(numbers: Sequence[int], most: int) -> list[int]:
+    """At most `most` of `numbers`, from the middle of as many equal parts."""
     if len(numbers) <= most:
         return list(numbers)
-    return [numbers[index * len(numbers) // most] for index in range(most)]
+    return [numbers[(2 * index + 1) * len(numbers) // (2 * most)] for index in range(most)]
 
 
-def _demand_same(step: Step, count: int) -> None:
-    """Refuse a turn that ended differently; the first one will do."""
+def _demand_same(step: Step, count: int, keys: Sequence[str]) -> None:
+    """Refuse a turn that ended differently; the first one will do. What names a record is told first."""
     if not step.ok:
-        said = "; ".join(step.differences[:3])
+        told = sorted(step.differences, key=lambda text: not any(key in text for key in keys))
+        said = "; ".join(told[:3])
         raise Finding(f"Killed at step {step.number} of {count} ({step.name}) and begun again: {said}.")
 
 

@@ -30,8 +30,9 @@ class Hazard:
     """Something that goes wrong in real life, and a check that a connector survives it.
 
     `harm` is one sentence on what becomes of data or people. `applies` answers "" or why the hazard cannot meet a
-    connector. `check` raises `Finding` when the harm was done, and may answer how far it went. With `each_stream` it is played for every stream that
-    the sandbox rehearses, with `each_batch` for each of products, prices and stock that the connector writes.
+    connector. `check` raises `Finding` when the harm was done, and may answer how far it went. With `each_stream` it is
+    played for every stream that the sandbox rehearses, with `each_batch` for each of products, prices and stock that
+    the connector writes.
     """
 
     name: str

@@ -28,6 +28,7 @@ class CdiscountSandbox(Sandbox):
     """A twin of one seller's account at Octopia. Options are those of `create`."""
 
     name = "cdiscount"
+    logs = ("packages", "tokens")  # the same values may come twice, and a token may be granted anew
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class MiraklSandbox(Sandbox):
     """A twin of one operator's instance with one shop, or two. See `create` for the options."""
 
     name = "mirakl"
+    logs = ("imports",)  # the same values may come twice
 
     def __init__(
         self,
