@@ -106,6 +106,47 @@ def test_orders_arrive_once_wherever_the_process_is_killed(sweep, scenario):
     assert len(swept.steps) == swept.count
 
 
+def test_a_step_of_each_phase_is_tried_in_one_turn(tmp_path, scenario, depots):
+    shipping = attrs.evolve(scenario, flows=(ORDERS, PARCELS), acts=(ship,))
+    with Sweep(shipping, tmp_path, "", depots) as made:
+        orders, parcels = (
+            next(n for n, name in phase.items() if word in name and "was answered" in name)
+            for phase, word in zip(made.phases, ("/orders", "/reports"), strict=True)
+        )
+        swept = made.run([orders, parcels], together=True)
+
+    assert swept.ok, swept.text()
+    assert [step.number for step in swept.steps] == [orders, parcels]
+    assert ["/orders" in swept.steps[0].name, "/reports" in swept.steps[1].name] == [True, True]
+
+
+def test_which_step_of_a_turn_it_was_is_found_out(tmp_path, scenario, depots):
+    broken = attrs.evolve(scenario, acts=(lambda twins: None,), work="broken_engine:never_asks")
+    with Sweep(broken, tmp_path, "", depots) as made:
+        sent = next(n for n, name in made.phases[0].items() if "was answered" in name)
+        swept = made.run([sent, max(made.phases[1])], together=True)
+
+    assert [step.number for step in swept.broken] == [sent]
+
+
+def test_places_that_two_undisturbed_turns_leave_to_chance_are_named(sweep, scenario):
+    made = iter(range(100))
+
+    class Moody(Depot):
+        def __init__(self):
+            super().__init__()
+            self.mood = f"mood {'xyz'[next(made) % 3]}"
+
+        def state(self):
+            return {**super().state(), "mood": self.mood}
+
+    shop, erp = scenario.systems
+    swept = sweep(attrs.evolve(scenario, systems=(shop, attrs.evolve(erp, make=Moody))), words=("as sending",))
+
+    assert swept.ok, swept.text()
+    assert swept.chance == ("erp: mood",)
+
+
 def test_they_do_so_on_postgresql(sweep, scenario, postgres_server):
     url = postgres_server.empty()
     try:

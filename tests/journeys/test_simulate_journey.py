@@ -91,6 +91,7 @@ def test_a_project_is_simulated_without_touching_anything_real(real):
 
     assert swept["ok"], swept
     assert swept["tried"] == 4
+    assert all(place.startswith(("shop: ", "erp: ")) for place in swept["chance"])
     assert {step["number"] for step in swept["steps"]} == set(range(claimed, claimed + 4))
     assert real.untouched() == before
 

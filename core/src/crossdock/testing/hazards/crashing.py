@@ -27,7 +27,7 @@ from crossdock.testing.scenario import Scenario, System, Twins
 from crossdock.testing.stage import Stage, Subject
 from crossdock.testing.sweep import Step, Sweep
 
-MOST = 11
+MOST = 9
 """At how many steps of each of its two parts the work is killed."""
 _FEW = 3
 _WORK = "crossdock.testing.turn:work_and_read"
