@@ -43,7 +43,7 @@ class Vault:
         source = KEY_VARIABLE
         path = home / KEY_FILE
         if not text and path.is_file():
-            text, source = path.read_text(errors="replace").strip(), str(path)
+            text, source = _of_file(path), str(path)
         if not text:
             return cls(None)
         try:
@@ -56,6 +56,11 @@ class Vault:
                 f"The key in {source} is no Crossdock key.", hint="Restore the right key, or make one: crossdock init"
             )
         return cls(key)
+
+    @property
+    def id(self) -> str:
+        """By which keys are told apart, without saying anything about them; empty without a key."""
+        return self._id
 
     @property
     def ready(self) -> bool:
@@ -109,6 +114,21 @@ class Vault:
         return self._key
 
 
+def _of_file(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"The key in {path} cannot be read: {error.strerror}.",
+            hint=f"Let whoever runs Crossdock own it (chown, chmod 600), or set {KEY_VARIABLE}.",
+        ) from error
+
+
+def sealed_with(stored: str) -> str:
+    """The id of the key that a value is sealed with; empty for one that is not sealed."""
+    return stored[len(_PREFIX) :].partition(":")[0] if stored.startswith(_PREFIX) else ""
+
+
 def is_reference(value: str) -> bool:
     """Whether a value names a place where the secret is, instead of being it."""
     return value.startswith(("env:", "file:"))
@@ -155,6 +175,10 @@ class SealedTokens:
             return Token(value=value, renew_at=datetime.fromisoformat(found["renew_at"]), origin=found["origin"])
         except (KeyError, ValueError, SettingsError):
             return None
+
+    def sealed_with(self) -> str:
+        """The id of the key of whoever kept a token last; empty when there is none."""
+        return sealed_with(self._memory.get_many(_TOKENS, ["value"]).get("value", ""))
 
     def save(self, token: Token) -> None:
         """Keep a token, if there is a key to seal it with."""
