@@ -25,6 +25,7 @@ from crossdock.errors import CrossdockError
 from crossdock.lines import Lines
 from crossdock.runner.chosen import dispatcher
 from crossdock.runner.embedded import THREADS, Embedded
+from crossdock.runner.supervisor import Supervisor
 from crossdock.runner.turns import Turn
 from crossdock.store.database import stamp
 
@@ -113,7 +114,7 @@ def run(workers: int, no_web: bool, host: str, port: int, proxy: str, as_json: b
             serving.start()
         runner.start()
         _started(log, workers, serving.url if serving is not None else "")
-        broken = _until_stopped(app, runner)
+        broken = _until_stopped(app, runner, workers)
         _stop(app, runner, log, serving)
     if broken:
         needs_attention()
@@ -133,7 +134,7 @@ def worker(workers: int, as_json: bool) -> None:
     with _at_once(), stoppable(app, _warn), _cared_for(app):
         runner.start()
         _started(log, workers, "")
-        broken = _until_stopped(app, runner)
+        broken = _until_stopped(app, runner, workers)
         _stop(app, runner, log, None)
     if broken:
         needs_attention()
@@ -179,14 +180,18 @@ def _started(log: _Log, workers: int, url: str) -> None:
     log.say(f"Runs with {workers} workers" + (f"; webhooks are taken in at {url}/hooks/" if url else "") + ".")
 
 
-def _until_stopped(app: App, runner: Embedded) -> bool:
-    """Wait, and see to webhooks that stopped coming; true when the runner ended by itself."""
+def _until_stopped(app: App, runner: Embedded, workers: int) -> bool:
+    """Wait, keep a supervisor informed, see to webhooks that stopped coming; true when the runner ended by itself."""
     from crossdock.webhooks import Mender
 
     mender = Mender(app)
+    supervisor = Supervisor.found(os.environ)
+    supervisor.ready(f"Runs with {workers} workers.")
     while not app.clock.stopping and runner.alive:
+        supervisor.lives(runner.quiet)
         mender.look()
         app.clock.sleep(0.2)
+    supervisor.stopping()
     return not app.clock.stopping
 
 

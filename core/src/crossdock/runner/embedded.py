@@ -62,6 +62,12 @@ class Embedded:
         ]
         self._thread = threading.Thread(target=self._run, name="crossdock-runner", daemon=True)
         self._trouble = ""
+        self._came_round = monotonic()
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since it last came round to looking for work; above a minute something holds it fast."""
+        return monotonic() - self._came_round
 
     @property
     def busy(self) -> list[str]:
@@ -111,6 +117,7 @@ class Embedded:
         seen = looked = soon = monotonic()
         chores = seen + _FIRST_CHORES - _CHORES
         while not self._stopping:
+            self._came_round = monotonic()
             try:
                 if monotonic() >= (soon if self._look or not self._due else looked + _TICK):
                     self._look, looked = False, monotonic()
