@@ -40,6 +40,8 @@ OTHERS = {
     "sqlite3": "a program of the reader's own",
     "pg_dump": "a program of the reader's own",
     "pg_restore": "a program of the reader's own",
+    "sudo": "administers the reader's own machine",
+    "docker": "a program of the reader's own",
     "pytest": "runs a bundle, as test_replay_journey does, or an author's own tests, as tests/scaffold does",
     "source": "enters the environment that make setup made",
     "pip": "its folders are checked here, and test_distributions installs them as wheels",

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from ops_kit import Project, order
+
+from crossdock.cli import main
 
 
 def answer(result: Result) -> Any:
@@ -434,3 +436,16 @@ def test_a_sandbox_is_served_until_it_is_interrupted(project: Project) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
+
+
+def test_a_pipeline_tells_a_wrong_file_from_a_difference_and_from_none(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "crossdock.toml"
+    file.write_text(project.cli("export").stdout.replace('settings.depth = "3"\n', ""))
+    assert project.cli("init", str(tmp_path / "check")).exit_code == 0
+
+    def check(folder: Path, *more: str) -> int:
+        return CliRunner().invoke(main, ["--project", str(folder), "apply", str(file), "--dry-run", *more]).exit_code
+
+    assert (check(tmp_path / "check"), check(project.home, "--prune")) == (1, 0)
+    file.write_text(file.read_text() + '[flows.odd]\nstream = "orders"\nsource = "shop"\ntarget = "nobody"\n')
+    assert (check(tmp_path / "check"), check(project.home)) == (2, 2)

@@ -18,6 +18,7 @@ from crossdock.engine.pull import pull
 from crossdock.errors import UsageError
 from crossdock.schedule import Schedule
 from crossdock.store.config import FlowOptions, FlowRow, StreamRow
+from crossdock.webhooks import public_base
 
 FILE = """
 [connections.shop]
@@ -320,6 +321,16 @@ def test_the_export_holds_no_secret_and_applies_without_a_difference(project: Pr
     assert difference(project.app, text, prune=True) == []
 
 
+def test_an_export_takes_the_place_of_the_file_without_losing_the_public_address(project: Project) -> None:
+    file = project.home / "crossdock.toml"
+    file.write_text('public_url = "https://hooks.example.com"\n')
+
+    file.write_text(export(project.app))
+
+    assert public_base(project.app) == "https://hooks.example.com"
+    assert difference(project.app, file.read_text(), prune=True) == []
+
+
 def test_an_export_makes_the_same_project_elsewhere(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,13 +373,27 @@ def projects(draw: st.DrawFn) -> dict[str, object]:
         },
         "streams": [
             (name, draw(st.sampled_from(("orders", "balance"))), draw(st.booleans()),
-             draw(st.one_of(st.none(), st.integers(300, 90000))), draw(st.sampled_from(("", "5 4 * * 1-5"))))
+             draw(st.one_of(st.none(), st.integers(300, 90000))), draw(st.sampled_from(("", "5 4 * * 1-5"))),
+             draw(st.sampled_from(("", "Europe/Berlin", "Asia/Kathmandu"))),
+             draw(st.sampled_from(("", "22:00-06:00", "12:30-13:00"))), draw(st.sampled_from((0, 30, 3600))))
             for name in connections
         ],
         "buffer": draw(st.integers(0, 9)),
         "mode": draw(st.sampled_from(("plan", "live", "paused"))),
         "warehouses": draw(st.lists(words, max_size=2)),
         "mappings": draw(st.dictionaries(st.tuples(st.sampled_from(("sku", "tax")), words), words, max_size=3)),
+        "retention": draw(st.dictionaries(
+            st.sampled_from(("payloads", "personal", "runs")), st.sampled_from(("30d", "2w", "5y", "forever")),
+        )),
+        "alerts": draw(st.fixed_dictionaries({}, optional={
+            "after": st.sampled_from(("10m", "2h")),
+            "mute": st.lists(st.sampled_from(("late", "parked")), unique=True),
+            "email": st.fixed_dictionaries(
+                {"to": st.just(["ops@example.com"]), "from": st.just("x@example.com"), "host": words.filter(str.strip)},
+                optional={"port": st.integers(1, 65535), "password": st.just("env:SMTP"), "user": words},
+            ),
+            "webhook": st.just({"url": "env:CHAT", "token": "file:/run/secrets/chat"}),
+        })),
     }  # fmt: skip
 
 
@@ -388,9 +413,14 @@ def test_applying_an_export_is_never_a_difference(
             WORLD.setdefault(typed["system"].strip(), System())
             app.save(name, "dock", typed, draft=bool(values["draft"]))
         with app.store.transaction():
-            for connection, each, enabled, every, cron in made["streams"]:
+            for connection, each, enabled, every, cron, *more in made["streams"]:
                 seconds = None if cron else every
-                app.store.config.save_stream(connection, each, enabled=enabled, every=seconds, cron=cron)
+                # Without a time of its own a stream has nothing that goes with it.
+                zone, quiet, jitter = more if seconds or cron else ("", "", 0)
+                app.store.config.save_stream(connection, each, enabled=enabled, every=seconds, cron=cron, zone=zone,
+                                             quiet=quiet, jitter=jitter)  # fmt: skip
+            for table in ("retention", "alerts"):
+                app.store.preferences.put(table, made[table], now)
             first, second, *_ = made["connections"]
             options = FlowOptions(buffer=made["buffer"], warehouses=tuple(made["warehouses"]))
             app.store.config.save_flow(

@@ -110,7 +110,7 @@ def public_base(app: App, given: str = "") -> str:
     """
     places = (
         (given, "--base"), (os.environ.get(PUBLIC_URL_VARIABLE, ""), PUBLIC_URL_VARIABLE),
-        (_from_project(app), f"public_url in {CONFIG_FILE}"),
+        (base_of_project(app), f"public_url in {CONFIG_FILE}"),
     )  # fmt: skip
     for text, place in places:
         if text:
@@ -134,7 +134,8 @@ def check_base(text: str, place: str) -> str:
     return text.rstrip("/")
 
 
-def _from_project(app: App) -> str:
+def base_of_project(app: App) -> str:
+    """The public address as the project's file has it; empty without one."""
     try:
         found = tomllib.loads((app.home / CONFIG_FILE).read_text(encoding="utf-8")).get("public_url", "")
     except (OSError, ValueError):

@@ -18,6 +18,7 @@ from crossdock.schedule import Schedule, span_text
 from crossdock.store.config import ConnectionRow, FlowOptions, FlowRow, StreamRow
 from crossdock.store.gaps import EVERY_FLOW
 from crossdock.vault import is_reference
+from crossdock.webhooks import base_of_project
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 HEAD = """\
@@ -32,7 +33,8 @@ def export(app: App) -> str:
     for row in app.store.config.streams():
         if row.enabled or row.schedule.text:
             streams.setdefault(row.connection, []).append(row)
-    parts = [HEAD]
+    base = base_of_project(app)
+    parts = [HEAD, *([f"public_url = {_text(base)}"] if base else [])]
     parts += ["\n".join(_connection(app, row, streams.get(row.name, []))) for row in app.store.config.connections()]
     flows = app.store.config.flows()
     parts += ["\n".join(_flow(flow)) for flow in flows]

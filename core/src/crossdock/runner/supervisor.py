@@ -1,6 +1,6 @@
 """What a supervisor such as systemd is told of the runner: that it works, still works, and stops.
 
-The protocol is that of ``sd_notify``: datagrams to the socket that ``NOTIFY_SOCKET`` names. Without one nothing is told.
+The protocol is that of ``sd_notify``: datagrams to the socket that ``NOTIFY_SOCKET`` names; without one, none.
 """
 
 from __future__ import annotations
