@@ -69,7 +69,7 @@ def test_a_unit_hides_no_process_that_may_have_a_lease(name: str) -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     for name in UNITS:
-        text = (DEPLOY / name).read_text().replace("/opt/crossdock/bin/crossdock", sys.executable)
+        text = (DEPLOY / name).read_text().replace("/usr/local/lib/crossdock/bin/crossdock", sys.executable)
         (tmp_path / name).write_text(text)
 
     done = subprocess.run(
@@ -121,7 +121,11 @@ def test_all_connectors_are_in_the_image() -> None:
 
 @pytest.mark.slow
 def test_the_steps_of_the_image_make_something_that_runs_is_healthy_and_stops(tmp_path: Path) -> None:
-    places = {"/tools": tmp_path / "tools", "/wheels": tmp_path / "wheels", "/opt/crossdock": tmp_path / "opt"}
+    places = {
+        "/tools": tmp_path / "tools",
+        "/wheels": tmp_path / "wheels",
+        "/usr/local/lib/crossdock": tmp_path / "opt",
+    }
 
     def here(text: str) -> str:
         for place, folder in places.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -440,7 +441,8 @@ def test_a_sandbox_is_served_until_it_is_interrupted(project: Project) -> None:
 
 def test_a_pipeline_tells_a_wrong_file_from_a_difference_and_from_none(project: Project, tmp_path: Path) -> None:
     file = tmp_path / "crossdock.toml"
-    file.write_text(project.cli("export").stdout.replace('settings.depth = "3"\n', ""))
+    file.write_text(re.sub(r"# settings.token .*", 'settings.token = "env:DOCK_TOKEN"', project.cli("export").stdout))
+    assert project.cli("apply", str(file), "--yes", env={"DOCK_TOKEN": "good one"}).exit_code == 0
     assert project.cli("init", str(tmp_path / "check")).exit_code == 0
 
     def check(folder: Path, *more: str) -> int:

@@ -217,10 +217,10 @@ def test_missing_data_about_time_zones_is_found(project: Project, monkeypatch: p
 # -- disks, mounts and servers that no test can have -----------------------------------------------
 
 SQLITE = SqliteCondition(
-    library=(3, 45, 0), path=Path("/srv/shop/crossdock.db"), journal="wal", size=10**9, free=0, log=0
+    library=(3, 45, 0), path=Path("/data/shop/crossdock.db"), journal="wal", size=10**9, free=0, log=0
 )
 POSTGRES_SETTINGS = {"server_encoding": "UTF8", "fsync": "on", "full_page_writes": "on", "max_connections": "100"}
-MOUNTS = "/dev/sda1 / ext4 rw 0 0\nnas:/x /srv/shop nfs4 rw 0 0\n/dev/sdb /srv/shop/with\\040blank xfs rw 0 0\nproc\n"
+MOUNTS = "/dev/sda1 / ext4 rw 0 0\nnas:/x /data/shop nfs4 rw 0 0\n/dev/sdb /data/shop/with\\040blank xfs rw 0 0\nproc\n"
 
 
 @pytest.mark.parametrize(("free", "state"), [(2 * 10**9, "ok"), (9 * 10**8, "warn"), (4 * 10**7, "fail")])
@@ -229,8 +229,8 @@ def test_a_disk_is_full_before_it_has_no_byte_left(free: int, state: str) -> Non
 
 
 @pytest.mark.parametrize(("path", "kind", "state"), [
-    ("/home/x.db", "ext4", "ok"), ("/srv/shop/x.db", "nfs4", "fail"), ("/srv/shop/with blank/x.db", "xfs", "ok"),
-    ("/srv/shopping/x.db", "ext4", "ok"),
+    ("/x.db", "ext4", "ok"), ("/data/shop/x.db", "nfs4", "fail"), ("/data/shop/with blank/x.db", "xfs", "ok"),
+    ("/data/shopping/x.db", "ext4", "ok"),
 ])  # fmt: skip
 def test_a_file_on_a_network_is_found_by_its_mount(path: str, kind: str, state: str) -> None:
     assert of_database.filesystem(Path(path), MOUNTS) == kind
