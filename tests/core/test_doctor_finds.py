@@ -20,12 +20,13 @@ from crossdock.doctor import database as of_database
 from crossdock.doctor import diagnose
 from crossdock.doctor.webhooks import unreachable
 from crossdock.engine.pull import pull
+from crossdock.http.exchange import Exchange
 from crossdock.store import migrate
 from crossdock.store.agenda import WorkerRow
 from crossdock.store.condition import PostgresCondition, SqliteCondition
 from crossdock.store.database import connect, stamp
 from crossdock.store.inbox import HookRow
-from crossdock.store.journal import StoredLimiter
+from crossdock.store.journal import StoredExchanges, StoredLimiter
 from crossdock.vault import Vault
 
 OTHER_KEY = "b3RoZXIga2V5LCB3aGljaCBpcyAzMiBieXRlcyBsb24="
@@ -87,6 +88,17 @@ def alerts_without_address(project: Project) -> None:
         project.app.store.preferences.put("alerts", {"webhook": {"url": "env:NOT_SET"}}, project.app.clock.now())
 
 
+def said(project: Project, ahead: timedelta | None) -> Exchange:
+    return Exchange(at=project.app.clock.now(), method="GET", url="https://x", status=200, seconds=0.1, request_body="",
+                    response_body="", error="", ahead=ahead)  # fmt: skip
+
+
+def answered(project: Project, **ahead: int) -> None:
+    log = StoredExchanges(project.app.store.database, "shop")
+    log.keep(said(project, timedelta(**ahead)))
+    log.flush()
+
+
 @attrs.frozen
 class Fault:
     """Something that is wrong, and what the doctor has to say of it."""
@@ -99,6 +111,8 @@ class Fault:
 
 
 FAULTS = [
+    Fault("Clock shop", lambda p: answered(p, hours=1), "warn", "dated 1:00:00 ahead of", "NTP"),
+    Fault("Clock shop", lambda p: answered(p, minutes=-9), "warn", "dated 0:09:00 behind", "NTP"),
     Fault("Clock", lambda p: worker(p, "next/1/1", hours=1), "fail", "UTC at the worker on next", "NTP"),
     Fault(
         "Worker worker on next (7)", lambda p: worker(p, "next/7/1", minutes=-5), "warn", "without saying so", "kills"
@@ -143,6 +157,14 @@ def test_a_project_that_runs_is_all_ok(project: Project) -> None:
         "Time zones", "Project folder", "Disk", "Filesystem", "Library", "Journal", "Workers", "Flow orders-flow",
         "Webhooks shop",
     }  # fmt: skip
+
+
+def test_a_vendors_clock_that_is_right_again_is_no_trouble(project: Project) -> None:
+    log = StoredExchanges(project.app.store.database, "shop")
+    for ahead, found in ((timedelta(hours=1), True), (None, True), (timedelta(seconds=-1), False)):
+        log.keep(said(project, ahead))
+        log.flush()
+        assert ("Clock shop" in checks(project.app)) == found
 
 
 def test_a_call_that_is_allowed_once_a_day_is_no_trouble_for_a_day(project: Project) -> None:

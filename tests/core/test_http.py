@@ -890,3 +890,24 @@ def test_a_chunked_body_that_ends_early_is_never_taken_for_whole(clock):
         with pytest.raises(TransientError):
             session.get("x", attempts=2)
         session.close()
+
+
+def test_the_exchange_log_says_how_far_the_other_clock_is_ahead(opened, clock):
+    log = Exchanges()
+    http = opened(exchanges=log)
+    clock.time = datetime.now(UTC) - timedelta(hours=1)
+
+    http.get("things")
+
+    assert abs(log.kept[0].ahead - timedelta(hours=1)) < timedelta(seconds=30)
+
+
+def test_what_a_cache_answers_says_nothing_of_a_clock(clock):
+    dated = b"HTTP/1.1 200 OK\r\nDate: Mon, 02 Mar 2026 08:00:00 GMT\r\nAge: 7\r\nContent-Length: 2\r\n\r\n{}"
+    log = Exchanges()
+    with raw_server(dated) as url:
+        http = Http(Endpoint(base_url=url), clock=clock, limiter=MemoryLimiter(), exchanges=log)
+        http.get("things")
+        http.close()
+
+    assert log.kept[0].ahead is None

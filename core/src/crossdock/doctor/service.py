@@ -15,12 +15,14 @@ from crossdock.store.leases import is_dead
 from crossdock.store.store import Store
 
 _AHEAD = timedelta(minutes=2)
+_LATELY = timedelta(days=1)
 _CLOCK = "Set this machine's clock (NTP); waiting times and leases depend on it."
 
 
 def checks(app: App, store: Store) -> Iterator[Check]:
     """Clocks, workers, leases."""
     yield _clock(app, store)
+    yield from _vendors_clocks(app, store)
     yield from _workers(app, store)
     yield from _leases(app, store)
 
@@ -48,6 +50,20 @@ def _clock(app: App, store: Store) -> Check:
         return Check(name="Clock", state="fail", hint=_CLOCK,
                      detail=f"{here}, but the store knows of {latest:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
     return Check(name="Clock", state="ok", detail=f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _vendors_clocks(app: App, store: Store) -> Iterator[Check]:
+    """What the dates of the last day's answers say."""
+    now = app.clock.now()
+    for connection, (ahead, at) in sorted(store.journal.clocks().items()):
+        seen = unstamp(at)
+        if abs(ahead) > _AHEAD and seen is not None and seen > now - _LATELY:
+            way = "ahead of" if ahead > timedelta(0) else "behind"
+            said = f"its answers are dated {abs(ahead)} {way} this machine"
+            yield Check(
+                name=f"Clock {connection}", state="warn", detail=said,
+                hint="If other connections say the same, set this machine's clock (NTP). Else the vendor's is wrong.",
+            )  # fmt: skip
 
 
 def _workers(app: App, store: Store) -> Iterator[Check]:

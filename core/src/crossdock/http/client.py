@@ -331,16 +331,24 @@ class Http(Verbs):
             return
         mask = self.redactor
         query = "&".join(f"{name}={value}" for name, value in sent.params)
+        seconds = monotonic() - started
         self._exchanges.keep(
             Exchange(
                 at=at,
                 method=sent.method,
                 url=mask.text(f"{sent.url}?{query}" if query else sent.url),
                 status=answer.status if answer else None,
-                seconds=monotonic() - started,
+                seconds=seconds,
                 request_body=excerpt(sent.content, mask),
                 # What grants a token is a secret that nobody knows yet.
                 response_body=excerpt(answer.content, mask) if answer and not secret else "",
                 error=mask.text(error),
+                ahead=_ahead(answer, at + timedelta(seconds=seconds / 2)) if answer else None,
             )
         )
+
+
+def _ahead(answer: Answer, at: datetime) -> timedelta | None:
+    """How far the clock of who answered is ahead of ours; what came from a cache in between says nothing of it."""
+    dated = answer.date
+    return dated - at if dated and "age" not in answer.headers else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import attrs
@@ -14,7 +14,10 @@ _BODY_KEPT = 4096
 
 @attrs.frozen(kw_only=True)
 class Exchange:
-    """One request and its answer, secrets masked, bodies cut, for the exchange log."""
+    """One request and its answer, secrets masked, bodies cut, for the exchange log.
+
+    `ahead` is how far the other system's clock was ahead of ours, to about a second; `None` when it did not say.
+    """
 
     at: datetime
     method: str
@@ -24,6 +27,7 @@ class Exchange:
     request_body: str
     response_body: str
     error: str
+    ahead: timedelta | None = None
 
 
 class ExchangeLog(Protocol):

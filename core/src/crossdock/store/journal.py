@@ -21,6 +21,8 @@ BUCKETS = (1, 5, 30, 120, 600, 3600)
 _COUNTED = "kind, connection, stream, flow, started_at"
 _BUFFERED = 25
 _RESTORED = "database restored"
+_CLOCK = "vendor clock"
+_AHEAD = timedelta(minutes=1)
 _EXCHANGE = (
     "id", "at", "connection", "method", "url", "status", "milliseconds", "request_body", "response_body", "error",
 )  # fmt: skip
@@ -136,6 +138,11 @@ class Journal:
         rows = self._db.query("SELECT max(at) FROM event WHERE subject = 'database' AND kind = ?", (_RESTORED,))
         return unstamp(rows[0][0])
 
+    def clocks(self) -> dict[str, tuple[timedelta, str]]:
+        """Connections whose clock was seen to differ from ours: how far it was ahead, and when (a stamp)."""
+        rows = self._db.query("SELECT connection, value FROM memory WHERE name = ? AND key = 'ahead'", (_CLOCK,))
+        return {row[0]: (timedelta(seconds=int(row[1].split()[0])), row[1].split()[1]) for row in rows}
+
     def exchanges(self, connection: str = "", *, failed: bool = False, limit: int = 50) -> list[dict[str, Any]]:
         """The exchange log, newest first."""
         rows = self._db.query(
@@ -159,6 +166,8 @@ class StoredExchanges:
         self._connection = connection
         self._lock = threading.Lock()
         self._rows: list[tuple[Any, ...]] = []
+        self._ahead = timedelta(0)
+        self._noted = timedelta(0)
 
     def keep(self, exchange: Any) -> None:
         """Keep one exchange; a failing log never stops work."""
@@ -167,6 +176,7 @@ class StoredExchanges:
             int(exchange.seconds * 1000), exchange.request_body, exchange.response_body, exchange.error,
         )  # fmt: skip
         with self._lock:
+            self._ahead = exchange.ahead if exchange.ahead is not None else self._ahead
             self._rows.append(row)
             full = len(self._rows) >= _BUFFERED
         if full:
@@ -185,8 +195,20 @@ class StoredExchanges:
                     "response_body, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [tuple(clean(value) if isinstance(value, str) else value for value in row) for row in rows],
                 )
+                self._note_clock(db, rows[-1][0])
         except StoreError:
             return
+
+    def _note_clock(self, db: Database, at: str) -> None:
+        """Remember a clock that is wrong, theirs or ours, when it gets wrong or changes; right ones cost nothing."""
+        ahead = self._ahead
+        if abs(ahead - self._noted) < _AHEAD:
+            return
+        db.upsert(
+            "memory", ("connection", "name", "key", "value"), ("connection", "name", "key"),
+            [(self._connection, _CLOCK, "ahead", f"{ahead.total_seconds():.0f} {at}")],
+        )  # fmt: skip
+        self._noted = ahead
 
 
 def _run(row: tuple[Any, ...]) -> RunRow:
