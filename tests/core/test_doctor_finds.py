@@ -23,6 +23,7 @@ from crossdock.engine.pull import pull
 from crossdock.http.exchange import Exchange
 from crossdock.store import migrate
 from crossdock.store.agenda import WorkerRow
+from crossdock.store.announcements import Announcement
 from crossdock.store.condition import PostgresCondition, SqliteCondition
 from crossdock.store.database import connect, stamp
 from crossdock.store.inbox import HookRow
@@ -59,6 +60,19 @@ def stream_on(project: Project, zone: str = "") -> None:
     pull(project.app.bench, "shop", "orders")
     if zone:
         project.app.store.database.run("UPDATE stream SET zone = ?, cron = '0 4 * * *', every = NULL", (zone,))
+
+
+def stopped_coming(project: Project) -> None:
+    hook(project)
+    at = stamp(project.app.clock.now())
+    with project.app.store.transaction():
+        project.app.store.announcements.save(Announcement(connection="shop", stream="orders", missed=9, dead_at=at))
+
+
+def not_registered_again(project: Project) -> None:
+    stopped_coming(project)
+    with project.app.store.transaction():
+        project.app.store.hooks.tried("shop", 1, "The vendor said no.", project.app.clock.now())
 
 
 def planned_long_ago(project: Project) -> None:
@@ -125,6 +139,20 @@ FAULTS = [
     Fault("Flow orders-flow", one_connection_gone, "fail", "there is no connection erp any more", "flow remove"),
     Fault("Webhooks shop", lambda p: hook(p, url="http://hooks.example.com"), "warn", "without TLS", "--base"),
     Fault("Webhooks shop", lambda p: hook(p, url="https://10.1.2.3"), "warn", "only this network", "--base"),
+    Fault(
+        "Webhooks shop",
+        stopped_coming,
+        "warn",
+        "stopped coming: orders are found by reading only",
+        "webhook register shop",
+    ),
+    Fault(
+        "Webhooks shop",
+        not_registered_again,
+        "warn",
+        "not be registered again: The vendor said no.",
+        "webhook register shop",
+    ),
     Fault("Webhooks shop", lambda p: hook(p, OTHER), "warn", "cannot be read with this key", "--rotate"),
     Fault(f"Key {OTHER.id}", lambda p: hook(p, OTHER), "fail", "the webhook address of shop", "the same key"),
     Fault(f"Key {OTHER.id}", sealed_elsewhere, "fail", "a secret of erp", "the same key"),

@@ -289,7 +289,7 @@ def webhooks_health(store: Store, now: datetime) -> list[WebhookHealth]:
         failed, _ = counts.get((name, "failed"), (0, ""))
         oldest = unstamp(since)
         dead = store.announcements.dead(name)
-        problem = _silence(hook, dead)
+        problem = silence(hook, dead)
         if failed:
             problem = f"{failed} {'webhook' if failed == 1 else 'webhooks'} of {name} failed: crossdock webhook list"
         elif oldest and now - oldest > STUCK_AFTER and states.get(name) == "active":
@@ -305,7 +305,7 @@ def webhooks_health(store: Store, now: datetime) -> list[WebhookHealth]:
     return found
 
 
-def _silence(hook: HookRow, dead: Sequence[Announcement]) -> str:
+def silence(hook: HookRow, dead: Sequence[Announcement]) -> str:
     """What is to be done about webhooks that stopped coming; empty while they may come again by themselves."""
     if not dead or (hook.tries and not hook.try_note and not any(each.silent for each in dead)):
         return ""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from crossdock.app import App
 from crossdock.errors import CrossdockError
+from crossdock.overview import silence
 from crossdock.session import Check
 from crossdock.store.database import unstamp
 from crossdock.store.inbox import HookRow
@@ -38,6 +39,8 @@ def checks(app: App, store: Store, vault: Vault | None) -> Iterator[Check]:
         if hook.refused:
             problems.append((f"{hook.refused:,} had a wrong signature",
                              f"Is the webhook secret of {hook.connection} the same as at the vendor's?"))  # fmt: skip
+        if stopped := silence(hook, store.announcements.dead(hook.connection)):
+            problems.append((stopped, f"crossdock webhook register {hook.connection}"))
         if hook.confirmed_at is None:
             problems.append(("the vendor never used the address", f"crossdock webhook test {hook.connection}"))
         if hook.url and (wrong := unreachable(hook.url)):
