@@ -177,3 +177,17 @@ def test_a_row_that_cannot_be_read_does_not_stop_the_others(operator: Operator) 
     pages = list(plugin.fetch_balance(operator.session, Since()))
     assert [each.sku for each in records(pages)] == ["B"]
     assert len(pages[0].rejects) == 1
+
+
+@pytest.mark.parametrize("skus", [("S-1", "S-2"), MANY], ids=["listed", "exported"])
+@pytest.mark.parametrize(
+    ("hook", "key"), [("fetch_products", "S-2"), ("fetch_prices", "S-2|||EUR|1"), ("fetch_balance", "S-2")]
+)
+def test_an_unreadable_offer_is_parked_under_the_key_of_its_record(
+    operators: Callable[..., Operator], skus: tuple[str, ...], hook: str, key: str
+) -> None:
+    operator = operators(skus=tuple(dict.fromkeys((*skus, "S-2"))))
+    operator.sandbox.shop.offers.bent["S-2"] = {"quantity": "some"}
+    pages = list(getattr(plugin, hook)(operator.session, Since()))
+    (error,) = [each for page in pages for each in page.rejects]
+    assert (error.key, error.path, b"S-2" in error.payload) == (key, "quantity", True)

@@ -93,6 +93,18 @@ def present(session: Session[Settings], skus: Iterable[str]) -> dict[str, shopwi
     return {sku: offer for sku, offer in found.items() if sku in wanted and not offer.deleted}
 
 
+def stamp(row: Row[shopwire.Offer]) -> tuple[str, str]:
+    """SKU and currency of an offer, also of one that does not fit its type."""
+    found: shopwire.Offer | shopwire.OfferStamp | None = row.value
+    if found is None:
+        try:
+            found = shopwire.OFFER_STAMP.decode(row.raw)
+        except msgspec.MsgspecError:
+            return "", ""
+    sku, currency = found.shop_sku, found.currency_iso_code
+    return text(sku) if isinstance(sku, str | int) else "", currency if isinstance(currency, str) else ""
+
+
 def _restore(cursor: str | None) -> datetime | None:
     try:
         return _CURSOR.decode(cursor).at if cursor else None
@@ -212,5 +224,7 @@ def _row(raw: bytes) -> Row[shopwire.Offer]:
     try:
         offer = shopwire.OFFER.decode(raw)
     except (msgspec.MsgspecError, ValueError) as error:
-        return Row(raw, None, RecordError(f"The offer does not have the documented shape: {error}.", payload=raw))
+        _, found, path = str(error).rpartition(" - at `$.")
+        told = f"The offer does not have the documented shape: {error}."
+        return Row(raw, None, RecordError(told, path=path.rstrip("`") if found else "", payload=raw))
     return Row(wire.encode(offer), offer)

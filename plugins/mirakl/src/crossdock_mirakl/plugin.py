@@ -24,7 +24,6 @@ from crossdock import (
     StillRunning,
     hookimpl,
 )
-from crossdock.mapping import text
 from crossdock_mirakl import catalogue, deciding, imports, offers, orders, shipments, shopwire, verifying
 from crossdock_mirakl.api import platform
 from crossdock_mirakl.settings import INFO, Settings
@@ -83,21 +82,27 @@ def find_shipment(session: Session[Settings], shipment: Shipment, order: Order, 
 @hookimpl
 def fetch_products(session: Session[Settings], query: Query) -> Iterator[Page[Product]]:
     """What the shop sells: its offers."""
-    return _of_offers(session, query, lambda offer: [catalogue.to_product(offer)])
+    return _of_offers(session, query, lambda offer: [catalogue.to_product(offer)], lambda sku, _: sku)
 
 
 @hookimpl
 def fetch_prices(session: Session[Settings], query: Query) -> Iterator[Page[Price]]:
     """The prices of the offers by channel and tier."""
     inclusive, now = platform(session).prices_include_tax, session.clock.now()
-    return _of_offers(session, query, lambda offer: catalogue.to_prices(offer, inclusive, now))
+    return _of_offers(
+        session, query, lambda offer: catalogue.to_prices(offer, inclusive, now),
+        lambda sku, currency: Price(sku=sku, amount=catalogue.ZERO, currency=currency).key,
+    )  # fmt: skip
 
 
 @hookimpl
 def fetch_balance(session: Session[Settings], query: Query) -> Iterator[Page[Balance]]:
     """The quantities of the offers; never money."""
     now, warehouse = session.clock.now(), session.settings.warehouse
-    return _of_offers(session, query, lambda offer: catalogue.to_balances(offer, warehouse, now))
+    return _of_offers(
+        session, query, lambda offer: catalogue.to_balances(offer, warehouse, now),
+        lambda sku, _: Balance(sku=sku, warehouse=warehouse, available=catalogue.ZERO).key,
+    )  # fmt: skip
 
 
 @hookimpl
@@ -119,19 +124,26 @@ def check_job(session: Session[Settings], job: str) -> Iterable[Outcome] | Still
 
 
 def _of_offers(
-    session: Session[Settings], query: Query, records: Callable[[shopwire.Offer], Iterable[R | str]]
-) -> Iterator[Page[R]]:
-    """Pages with every record of every offer; one offer may be several records."""
+    session: Session[Settings], query: Query, records: Callable[[shopwire.Offer], Iterable[R | str]],
+    key: Callable[[str, str], str],
+) -> Iterator[Page[R]]:  # fmt: skip
+    """Pages with every record of every offer; one offer may be several records.
+
+    `key` makes a record's key of SKU and currency: what is parked under it goes when the record can be read again.
+    """
     for rows, cursor in offers.pages(session, query):
-        made = [each for row in rows for each in _made(row, records)]
+        made = [each for row in rows for each in _made(row, records, key)]
         yield session.page(made, lambda each: each, cursor=cursor)
 
 
-def _made(row: Row[shopwire.Offer], records: Callable[[shopwire.Offer], Iterable[R | str]]) -> list[Row[Any]]:
-    if row.value is None:
-        return [row]
+def _made(
+    row: Row[shopwire.Offer], records: Callable[[shopwire.Offer], Iterable[R | str]], key: Callable[[str, str], str]
+) -> list[Row[Any]]:
     try:
+        if row.value is None:
+            raise row.error or RecordError("The payload is empty.")
         return [Row(row.raw, each) for each in records(row.value)]
     except RecordError as error:
-        error.key = text(row.value.shop_sku)
+        sku, currency = offers.stamp(row)
+        error.key = key(sku, currency) if sku else ""
         return [Row(row.raw, None, error)]

@@ -68,7 +68,9 @@ class Settings:
         help="Your warehouse's code at the operator; stock is read from and written to it. Empty: the offer's quantity",
     )  # fmt: skip
     company_group: str = setting("Company group", default="", help="Left empty unless you use company groups")
-    read_timeout: int = setting("Read time-out in seconds", default=60)
+    read_timeout: int = setting(
+        "Read time-out in seconds", default=60, help="After that an answer counts as lost, and is asked for again later"
+    )
 
     @property
     def address(self) -> str:

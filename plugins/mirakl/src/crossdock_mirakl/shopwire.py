@@ -166,6 +166,13 @@ class Offer(msgspec.Struct, gc=False, omit_defaults=True):
     leadtime_to_ship: int | None = None
 
 
+class OfferStamp(msgspec.Struct, gc=False):
+    """Just what names an offer and the currency of its prices; whatever else is wrong with it."""
+
+    shop_sku: Any = ""
+    currency_iso_code: Any = ""
+
+
 class Offers(msgspec.Struct):
     """OF21, rows unread."""
 
@@ -193,6 +200,7 @@ IMPORT_MADE = decoder(ImportMade)
 IMPORT = decoder(Import)
 IMPORTS = decoder(Imports)
 OFFER = decoder(Offer)
+OFFER_STAMP = decoder(OfferStamp)
 OFFERS = decoder(Offers)
 EXPORT_MADE = decoder(ExportMade)
 EXPORT_STATUS = decoder(ExportStatus)

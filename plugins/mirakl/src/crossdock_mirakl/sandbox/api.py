@@ -17,7 +17,7 @@ from crossdock_mirakl.sandbox.imports import Job
 from crossdock_mirakl.sandbox.offer import Product, export_view
 from crossdock_mirakl.sandbox.query import Query, offset_page, seek_page
 from crossdock_mirakl.sandbox.refusal import Refusal
-from crossdock_mirakl.sandbox.wire import JsonObject, csv_text, json_answer, json_body, upload
+from crossdock_mirakl.sandbox.wire import JsonObject, csv_text, json_answer, json_body, upload, widened
 
 if TYPE_CHECKING:
     from crossdock_mirakl.sandbox.shop import Shop
@@ -106,7 +106,8 @@ class Api:
             return Response(answer.text, answer.status, headers, _CSV)
         if answer.status == 204:
             return Response(None, 204, headers)
-        return json_answer(answer.value, answer.status, headers)
+        value = widened(answer.value, twin.widened) if twin.widened else answer.value
+        return json_answer(value, answer.status, headers)
 
     def _table(self) -> list[tuple[str, str, str, Operation]]:
         """Code, HTTP method, path and what answers."""
@@ -300,6 +301,7 @@ class Api:
             now, terms = clock.now(), shop.offers.terms
             return [
                 export_view(each, now, list(terms.channels), terms.currency, (shop.shop_id, shop.name))
+                | shop.offers.bent.get(each.sku, {})
                 for each in shop.offers.known.values()
                 if (each.updated >= since if since else not each.deleted)
                 and (inactive or each.deleted or not each.inactivity(now))

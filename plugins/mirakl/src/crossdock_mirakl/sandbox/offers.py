@@ -45,6 +45,7 @@ class Offers:
 
     def __init__(self, clock: Clock, terms: Terms, first_id: int = 710_001) -> None:
         self.known: dict[str, Offer] = {}
+        self.bent: dict[str, JsonObject] = {}  # SKU to fields that somebody broke
         self.bad_skus: dict[str, str] = {}  # SKU to the reason for which its lines fail
         self.terms = terms
         self._clock = clock
@@ -78,7 +79,7 @@ class Offers:
     def view(self, offer: Offer, channel: str | None = None) -> JsonObject:
         """The offer as OF21 shows it."""
         shown = offer_view(offer, self._clock.now(), list(self.terms.channels), self.terms.currency, channel)
-        return dict(shown)
+        return dict(shown) | self.bent.get(offer.sku, {})
 
     def search(self, query: Query) -> list[Offer]:
         """OF21's filters and sorts."""

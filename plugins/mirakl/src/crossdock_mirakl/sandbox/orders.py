@@ -28,6 +28,7 @@ class OrderBook:
 
     def __init__(self, clock: Clock, offers: Offers, options: Options) -> None:
         self.orders: dict[str, Order] = {}
+        self.bent: dict[str, JsonObject] = {}  # order id to fields that somebody broke
         self.options = options
         self._clock = clock
         self._offers = offers
@@ -108,7 +109,8 @@ class OrderBook:
     def view(self, order: Order, mode: str | None = None) -> JsonObject:
         """The order as OR11 shows it, in the platform's tax mode unless another is asked for."""
         platform = self.options.tax_mode
-        return order_view(order, mode or platform, platform, added_fields=self.options.added_fields)
+        shown = order_view(order, mode or platform, platform, added_fields=self.options.added_fields)
+        return shown | self.bent.get(order.order_id, {})
 
     def search(self, query: Query) -> list[Order]:
         """OR11's filters; from ``start_update_date`` the vendor takes off some time (vendor page section 5)."""

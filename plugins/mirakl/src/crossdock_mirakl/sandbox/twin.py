@@ -19,6 +19,7 @@ from crossdock_mirakl.sandbox.offer import Offer, Price, Product
 from crossdock_mirakl.sandbox.offers import Terms
 from crossdock_mirakl.sandbox.order import Order, told
 from crossdock_mirakl.sandbox.platform import Options
+from crossdock_mirakl.sandbox.rehearsal import OperatorRehearsal
 from crossdock_mirakl.sandbox.shop import Shop
 from crossdock_mirakl.sandbox.wire import JsonObject
 
@@ -57,6 +58,8 @@ class MiraklSandbox(Sandbox):
         self.shop = self.shops[shop_id]
         self.options = options
         self.products: list[Product] = []
+        self.widened: JsonObject = {}
+        """Fields that no page documents, in every object that is answered."""
         self.door = Door(api_key, self.shops, default_shop_id, read_only=read_only)
         self.meter = Meter(self.clock, limits, strict=strict_limits)
         self._random = random.Random(seed)
@@ -97,6 +100,10 @@ class MiraklSandbox(Sandbox):
                 self.set_shop_state, self.advance,
             )
         }  # fmt: skip
+
+    def rehearsal(self) -> OperatorRehearsal:
+        """How the contract kit makes things happen here."""
+        return OperatorRehearsal(self)
 
     # Buyers and the operator
 

@@ -27,6 +27,15 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
     return Response(_ENCODER.encode(value), status, dict(headers or {}), "application/json;charset=UTF-8")
 
 
+def widened(value: Any, added: JsonObject) -> Any:
+    """`value` with the fields `added` in every object."""
+    if isinstance(value, list):
+        return [widened(each, added) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: widened(each, added) for name, each in value.items()} | added
+
+
 def json_body(body: bytes, content_type: str) -> JsonObject:
     """The object of a request, fractions as `Decimal`. Raises `Refusal` 415 or 400."""
     if "json" not in content_type:
