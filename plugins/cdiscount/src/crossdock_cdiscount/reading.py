@@ -144,11 +144,11 @@ def _end(session: Session[Settings], clock: datetime | None, mark: _Mark) -> dat
     now = session.clock.now()
     hi = clock or now
     if hi > now + OVERLAP:
-        session.log.warning("Octopia's clock says %s, ours %s: orders are read up to ours.", _stamp(hi), _stamp(now))
+        session.log.warning("Octopia's clock says %s, ours %s: orders are read up to ours.", stamp(hi), stamp(now))
         hi = now
     if mark.read and hi < mark.read - OVERLAP:
         raise TransientError(
-            f"Orders were read up to {_stamp(mark.read)} already, and now is {_stamp(hi)}: a clock was wrong.",
+            f"Orders were read up to {stamp(mark.read)} already, and now is {stamp(hi)}: a clock was wrong.",
             hint="Correct this machine's clock. If it was the clock then that was wrong, sync the orders with --full.",
         )
     return hi
@@ -177,8 +177,8 @@ class _Window:
     @property
     def params(self) -> dict[str, str]:
         """The filter. Whether the vendor's bounds are inclusive is not known: a second more on one side covers both."""
-        bounds = {"updatedAtMin": _stamp(self.lo - _SECOND)}
-        return bounds | {"updatedAtMax": _stamp(self.hi)} if self.hi else bounds
+        bounds = {"updatedAtMin": stamp(self.lo - _SECOND)}
+        return bounds | {"updatedAtMax": stamp(self.hi)} if self.hi else bounds
 
     @property
     def wide(self) -> bool:
@@ -280,8 +280,8 @@ class _Reader:
         # One odd row must not stop all others, and a filter that is ignored now and then only costs time.
         if rows and all(_NEVER < row.at < window.lo - _DAY for row in rows):
             raise PluginError(
-                f"Octopia listed the order {rows[0].key}, changed at {_stamp(rows[0].at)}, where changes since "
-                f"{_stamp(window.lo)} were asked for: its filter is ignored, and orders could be lost."
+                f"Octopia listed the order {rows[0].key}, changed at {stamp(rows[0].at)}, where changes since "
+                f"{stamp(window.lo)} were asked for: its filter is ignored, and orders could be lost."
             )
 
     def _filter(self, window: _Window) -> Mapping[str, str]:
@@ -333,5 +333,6 @@ def _time(value: str | None) -> datetime | None:
         return None
 
 
-def _stamp(at: datetime) -> str:
+def stamp(at: datetime) -> str:
+    """A moment as Octopia's filters take it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -67,7 +67,9 @@ class Settings:
     cancel_reason: str = setting(
         "Cancellation reason", help="Code of the reason when the one that is given is none of Octopia's", default=""
     )
-    cancel_shipping: bool = setting("Cancellation returns shipping cost", default=True)
+    cancel_shipping: bool = setting(
+        "Cancellation returns shipping cost", help="Whether the buyer gets it back as well", default=True
+    )
     cancel_field: str = setting(
         "Cancellation order field", help="What the request calls the order; sources differ", default="orderSellerId",
         choices=("orderSellerId", "orderId"),
@@ -89,8 +91,12 @@ class Settings:
     count_check: bool = setting(
         "Count check", help="no: when Octopia's count and list of orders keep differing, warn and go on", default=True
     )
-    api_url: str = setting("API address", default=API_URL, check=_address)
-    token_url: str = setting("Token address", default=TOKEN_URL, check=_address)
+    api_url: str = setting(
+        "API address", help="Octopia's own, unless it tells you another", default=API_URL, check=_address
+    )
+    token_url: str = setting(
+        "Token address", help="Octopia's own, unless it tells you another", default=TOKEN_URL, check=_address
+    )
     calls_per_minute: int = setting(
         "Calls a minute", help="Octopia does not publish its limit; clients make 120 to 200", default=120, check=_pace
     )

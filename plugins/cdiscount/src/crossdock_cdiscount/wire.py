@@ -188,6 +188,12 @@ class Offer(_Shape):
     updated_at: str | None = None
 
 
+class OfferSketch(_Shape):
+    """Just enough of an offer to name it, also when the rest does not fit."""
+
+    seller_external_reference: Text = None
+
+
 class Package(_Shape):
     state: str | None = None
 
@@ -217,6 +223,7 @@ ORDER = msgspec.json.Decoder(Order)
 ORDER_SKETCH = msgspec.json.Decoder(OrderSketch)
 LISTED = msgspec.json.Decoder(Listed)
 OFFER = msgspec.json.Decoder(Offer)
+OFFER_SKETCH = msgspec.json.Decoder(OfferSketch)
 PACKAGE = msgspec.json.Decoder(Package)
 RESULT = msgspec.json.Decoder(Result)
 RESULT_SKETCH = msgspec.json.Decoder(ResultSketch)

@@ -37,6 +37,7 @@ def create(
     channels: Iterable[str] = ("CDISFR", "EXAMPLEPL", "EXAMPLESE"),
     orders: int = 0,
     polls: int = 1,
+    offers_page: int = 1000,
     order_links: bool = False,
     commission_words: str = "both",
     cancellation_key: str = "orderSellerId",
@@ -52,7 +53,8 @@ def create(
     the seller has chosen manual validation: orders start as WaitingAcceptance. With `auto_prepare` an approval ends in
     InPreparation at once, else in Accepted, until `CdiscountSandbox.prepare`. `strict_limits` enforces 500 tokens an
     hour and `calls_per_minute` (a figure of ours: the vendor's is not known). A Ready package is still
-    IntegrationPending for `polls` status calls. With `order_links` pages of orders carry a ``Link`` header.
+    IntegrationPending for `polls` status calls. A page of offers has `offers_page` of them at most. With `order_links`
+    pages of orders carry a ``Link`` header.
     `commission_words` is how a commission is spelt: vat, tax, or both in turn. `cancellation_key` is the name of the
     order in a cancellation: orderSellerId or orderId. `clock` gives aware UTC.
     """
@@ -66,6 +68,7 @@ def create(
         channels=channels,
         orders=orders,
         polls=polls,
+        offers_page=offers_page,
         order_links=order_links,
         commission_words=commission_words,
         cancellation_key=cancellation_key,

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import attrs
@@ -128,6 +128,8 @@ class Api:
             made = Answer(problem.body(trace_id(self._traces)), problem.status, problem.headers)
             kind = "application/problem+json; charset=utf-8"
         raw = b"" if made.value is None else msgspec.json.encode(made.value)
+        if raw and self._twin.widened:
+            raw = msgspec.json.encode(_widened(msgspec.json.decode(raw), self._twin.widened))
         return Response(raw, made.status, {**made.headers, **self._dated()}, kind if raw else None)
 
     async def _token(self, request: Request) -> Response:
@@ -147,6 +149,15 @@ class Api:
 
     def _dated(self) -> dict[str, str]:
         return {"Date": format_datetime(self._twin.clock.now(), usegmt=True)}
+
+
+def _widened(value: Any, added: dict[str, Any]) -> Any:
+    """`value` with the fields `added` in every object."""
+    if isinstance(value, list):
+        return [_widened(each, added) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _widened(each, added) for name, each in value.items()} | added
 
 
 def _nowhere(call: Call) -> Answer:

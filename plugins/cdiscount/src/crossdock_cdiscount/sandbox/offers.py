@@ -47,10 +47,12 @@ class Offer:
 class Offers:
     """All offers of the seller, by channel and SKU, and the stock by SKU."""
 
-    def __init__(self, clock: Clock, channels: Iterable[str]) -> None:
+    def __init__(self, clock: Clock, channels: Iterable[str], most: int = LIMIT_MAX) -> None:
         self.channels: Mapping[str, Channel] = {each: channel(each) for each in channels}
         self.listed: dict[tuple[str, str], Offer] = {}
         self.stock: dict[str, int] = {}
+        self.bent: dict[str, Json] = {}  # SKU to fields that somebody broke, as they are answered
+        self._most = most
         self._clock = clock
 
     def add(self, key: str, sku: str, price: Decimal, quantity: int | None, **details: Any) -> Offer:
@@ -103,7 +105,7 @@ class Offers:
         if "salesChannelFeedback" in call.words("expand"):
             names.add("salesChannelFeedback")
         rows = sorted(self._search(key, call), key=lambda offer: offer.sku)
-        items, headers = by_cursor(rows, call, lambda offer: offer.sku)
+        items, headers = by_cursor(rows, call, lambda offer: offer.sku, self._most)
         shown = [{name: value for name, value in self.render(each).items() if name in names} for each in items]
         return Answer({"itemsPerPage": len(shown), "items": shown}, headers=headers)
 
@@ -130,6 +132,7 @@ class Offers:
             "taxes": offer.taxes,
             "updatedAt": wire_date(offer.updated),
             "salesChannelFeedback": offer.feedback,
+            **self.bent.get(offer.sku, {}),
         }
 
     def state(self, offer: Offer) -> str:
@@ -153,9 +156,14 @@ class Offers:
         )
 
 
-def by_cursor(rows: list[T], call: Call, key: Callable[[T], str]) -> tuple[list[T], dict[str, str]]:
-    """A page of `rows`, sorted by the unique `key`, and the header that leads to the next. Raises `Problem`."""
-    limit, after = call.whole("limit", 100, LIMIT_MAX), call.query.get("cursor")
+def by_cursor(
+    rows: list[T], call: Call, key: Callable[[T], str], most: int = LIMIT_MAX
+) -> tuple[list[T], dict[str, str]]:
+    """A page of `rows`, sorted by the unique `key`, and the header that leads to the next. Raises `Problem`.
+
+    A page never has more than `most` rows, however many may be asked for.
+    """
+    limit, after = min(call.whole("limit", 100, LIMIT_MAX), most), call.query.get("cursor")
     if after is not None:
         try:
             last = base64.b64decode(after.encode(), altchars=b"-_", validate=True).decode()

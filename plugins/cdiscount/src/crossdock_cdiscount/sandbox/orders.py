@@ -85,6 +85,8 @@ class Order:
     shipped: datetime | None = None
     cancellation: Json | None = None
     events: list[Json] = attrs.field(factory=list)
+    bent: Json = attrs.field(factory=dict)
+    """Fields that somebody broke, as they are answered."""
     raw: msgspec.Raw | None = None
 
     @property
@@ -115,7 +117,7 @@ class Order:
     def encoded(self) -> msgspec.Raw:
         """The order as JSON, made once for each change."""
         if self.raw is None:
-            self.raw = msgspec.Raw(msgspec.json.encode(render(self)))
+            self.raw = msgspec.Raw(msgspec.json.encode(render(self) | self.bent))
         return self.raw
 
 

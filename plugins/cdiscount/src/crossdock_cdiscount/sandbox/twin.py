@@ -20,6 +20,7 @@ from crossdock_cdiscount.sandbox.clock import Clock, wire_date
 from crossdock_cdiscount.sandbox.gate import Gate, Tokens
 from crossdock_cdiscount.sandbox.offers import Offer, Offers
 from crossdock_cdiscount.sandbox.packages import Packages
+from crossdock_cdiscount.sandbox.rehearsal import SellerRehearsal
 from crossdock_cdiscount.sandbox.seeding import seed_offers, seed_orders
 from crossdock_cdiscount.sandbox.shipping import Dispatch
 
@@ -42,6 +43,7 @@ class CdiscountSandbox(Sandbox):
         channels: Iterable[str],
         orders: int,
         polls: int,
+        offers_page: int,
         order_links: bool,
         commission_words: str,
         cancellation_key: str,
@@ -54,7 +56,7 @@ class CdiscountSandbox(Sandbox):
         self.clock = Clock(clock)
         tokens = Tokens(self.clock, client_id, client_secret, strict=strict_limits)
         self.gate = Gate(self.clock, tokens, str(SELLER), calls_per_minute if strict_limits else None)
-        self.offers = Offers(self.clock, channels)
+        self.offers = Offers(self.clock, channels, offers_page)
         self.account = Account(login, self.offers.channels.values())
         self.book = OrderBook(
             self.clock,
@@ -69,6 +71,8 @@ class CdiscountSandbox(Sandbox):
         self.cancellations = Cancellations(self.book, cancellation_key)
         self.packages = Packages(self.clock, self.offers, polls)
         self.api = Api(self)
+        self.widened: Json = {}
+        """Fields that no page documents, in every object that is answered."""
         self.skus = tuple(skus)
         seed_offers(self.offers, self.skus)
         seed_orders(self.book, self.offers, self.clock, self.skus, orders)
@@ -144,6 +148,10 @@ class CdiscountSandbox(Sandbox):
                 self.advance,
             )
         }
+
+    def rehearsal(self) -> SellerRehearsal:
+        """How the contract kit makes things happen here."""
+        return SellerRehearsal(self)
 
     # Orders
 
