@@ -51,12 +51,14 @@ class Rehearsal:
     """What the kit can make happen in a system; see the module.
 
     `streams` are the streams that `add` and the others know; `whole` those of them that the vendor gives in one answer,
-    a feed or an export, so that nothing can move between two. `rows` is more than fit two of the connector's pages. A
-    key is always the key of the record that the connector makes of the row, as text.
+    a feed or an export, so that nothing can move between two. `own` are those of which there is only what the connector
+    sent itself: instead of `add` the kit sends orders of `make` and asks `sent`. `rows` is more than fit two of the
+    connector's pages. A key is always the key of the record that the connector makes of the row, as text.
     """
 
     streams: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     rows: int = 250
 
     # -- rows of a stream
@@ -68,6 +70,10 @@ class Rehearsal:
         others in what is read of it: another amount, for example with ten cents and with one.
         """
         self._missing("add")
+
+    def sent(self, stream: str, external_id: str) -> str:
+        """The key of the row of an `own` stream that there is because the connector sent the order `external_id`."""
+        self._missing("sent")
 
     def edit(self, stream: str, key: str) -> None:
         """Somebody changes the row now, so that the record changes, too."""

@@ -21,11 +21,12 @@ from crossdock.http.client import Http
 from crossdock.http.exchange import Exchange
 from crossdock.records import STREAMS
 from crossdock.registry import Connector, Registry, find
-from crossdock.sandbox import NotRehearsed, Rehearsal, Sandbox, serve
-from crossdock.session import ByKeys, HeldFiles, Page, Query, Session, Since
+from crossdock.sandbox import Impossible, NotRehearsed, Rehearsal, Sandbox, serve
+from crossdock.session import ByKeys, HeldFiles, Page, Query, Receipt, Session, Since
 from crossdock.settings import build, fields_of
 
 _LAST_ANSWERS = 5.0
+_SOME = 12
 
 
 @attrs.frozen(eq=False)
@@ -213,6 +214,8 @@ class Stage:
         self._session: Session[Any] | None = None
         self._close = contextlib.ExitStack()
         self._trouble: list[BaseException] = []
+        self._between = False
+        self._ran: dict[str, datetime] = {}
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -280,8 +283,26 @@ class Stage:
         return self.connector.fetch(stream or self.stream, self.session, query)
 
     def read(self, cursor: str | None = None, *, at_most: int | None = None) -> Haul:
-        """Read what changed since `cursor`: everything, or `at_most` so many pages, as if killed after them."""
-        return self._haul(Since(cursor), at_most)
+        """Read what changed since `cursor`: everything, or `at_most` so many pages, as if killed after them.
+
+        A run that goes on comes no sooner after the one before than the connector allows.
+        """
+        if cursor is not None:
+            self._pass_minimum()
+        try:
+            return self._haul(Since(cursor), at_most)
+        finally:
+            self._ran[self.stream] = self.clock.now()
+
+    def _pass_minimum(self) -> None:
+        info, before = self.info.streams.get(self.stream), self._ran.get(self.stream)
+        if info is None or before is None:
+            return
+        left = before + info.minimum - self.clock.now()
+        if left > timedelta(0):
+            with contextlib.suppress(NotRehearsed, Impossible):
+                self.rehearsal.set_clock(self.rehearsal.now() + left)
+            self.clock.set(self.clock.now() + left)
 
     def read_keys(self, keys: Iterable[str]) -> Haul:
         """Read just these records."""
@@ -316,11 +337,11 @@ class Stage:
                 except BaseException as error:  # noqa: BLE001  told by `check`, in the thread of the test
                     self._trouble.append(error)
 
-        self.sandbox.between = happens
+        self.sandbox.between, self._between = happens, True
         try:
             yield
         finally:
-            self.sandbox.between = None
+            self.sandbox.between, self._between = None, False
         self.check()
 
     def check(self) -> None:
@@ -335,7 +356,35 @@ class Stage:
 
     def add_at(self, moments: Sequence[datetime]) -> list[str]:
         """Add rows that were last changed at `moments`."""
+        if self.stream in self.rehearsal.own:
+            return [self._sent_at(moment) for moment in moments]
         return list(self.rehearsal.add(self.stream, moments))
+
+    @property
+    def many(self) -> int:
+        """More rows than fit two pages; of what the connector sends itself there are no lists, and some will do."""
+        return _SOME if self.stream in self.rehearsal.own else self.rehearsal.rows
+
+    def _sent_at(self, moment: datetime) -> str:
+        """Send an order at `moment` of the system's clock; the key of the row that there is for it."""
+        if self._between:
+            raise Impossible("There is only what the connector sent itself, and while it reads it sends nothing.")
+        now, difference = self.rehearsal.now(), self.clock.difference
+        ahead = now - self.clock.now()
+        self.rehearsal.set_clock(moment)
+        self.clock.set(moment - ahead)
+        try:
+            order = self.rehearsal.make("orders", 1)[0]
+            return self.rehearsal.sent(self.stream, self.push(order, f"own-{order.key}").external_id)
+        finally:
+            self.clock.difference = difference
+            self.rehearsal.set_clock(self.clock.now() + ahead)
+
+    def push(self, order: Any, key: str, known: Receipt | None = None) -> Receipt:
+        """Hand an order to the connector, as the engine does: what takes effect at once was previewed before."""
+        if self.info.binding_orders:
+            self.connector.preview_order(self.session, order, key)
+        return self.connector.push_order(self.session, order, key, known)
 
     def requests(self, method: str = "") -> list[dict[str, Any]]:
         """What the sandbox was asked so far."""

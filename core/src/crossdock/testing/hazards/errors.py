@@ -171,7 +171,7 @@ def slow(stage: Stage) -> None:
 )  # fmt: skip
 def in_the_middle(stage: Stage) -> None:
     """Each answer after the first is refused in its turn; going on from the last page's cursor loses nothing."""
-    stage.add(stage.rehearsal.rows)
+    stage.add(stage.many)
     expected = stage.rehearsal.expected(stage.stream)
     asked = len(stage.requests())
     demand_rows(expected, stage.read().records)

@@ -34,7 +34,7 @@ def key_of(record: Any) -> str:
 
 def push(stage: Stage, record: Order, known: Receipt | None = None) -> Receipt:
     """Hand an order to the connector, as the engine does."""
-    return stage.connector.push_order(stage.session, record, key_of(record), known)
+    return stage.push(record, key_of(record), known)
 
 
 def writes(stage: Stage, act: Callable[[], Any]) -> list[tuple[str, int]]:
