@@ -166,6 +166,7 @@ class Preview:
     total: str = ""  #: the price as text, for a person
     currency: str = ""  #: ISO 4217
     problems: tuple[str, ...] = ()  #: sentences; with any, the order cannot be approved
+    gap: Gap | None = None  #: what a mapping table lacks, when that is one of the problems
 
 
 @attrs.frozen(kw_only=True)

@@ -28,7 +28,7 @@ def why_it_waits(
         return f"{order.total} {order.currency} is above {options.approve_above}." if above else rule
     preview = opened.connector.preview_order(opened.session, order, key)
     if preview.problems:
-        raise RecordError(" ".join(preview.problems))
+        raise RecordError(" ".join(preview.problems), gap=preview.gap)
     if preview.hash and effect.approval == preview.hash:
         return ""
     if _is_small(options, preview) and not rule:
