@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import right
 
-from crossdock import Order, Session
+from crossdock import Order, Session, StreamInfo, evolve
 from crossdock.errors import TransientError
-from crossdock.sandbox import Sandbox
+from crossdock.sandbox import Impossible, Sandbox
 from crossdock.testing import ConnectorFixtures, Stage
 from crossdock.testing.golden import Golden
 from crossdock.testing.stage import StageClock
@@ -52,6 +52,37 @@ class TestStall(ConnectorFixtures):
 
         assert timedelta(0) <= clock.now() - moment < timedelta(minutes=1)
         assert clock.slept == 3600
+
+    def test_a_run_that_goes_on_comes_no_sooner_than_the_connector_allows(
+        self, stage: Stage, clock: StageClock, order: str
+    ) -> None:
+        stage.info = evolve(stage.info, streams={"orders": StreamInfo(minimum=timedelta(minutes=7))})
+        cursor, ended = stage.read().cursor, clock.now()
+
+        stage.read(cursor)
+
+        assert clock.now() - ended >= timedelta(minutes=6, seconds=59)
+
+    def test_what_only_the_connector_sends_is_sent_at_its_moment(
+        self, stage: Stage, clock: StageClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage.stream, before = "orders", clock.now()
+        monkeypatch.setattr(type(stage.rehearsal), "own", ("orders",))
+        monkeypatch.setattr(type(stage.rehearsal), "sent", lambda self, stream, external_id: external_id)
+        moment = stage.rehearsal.now() - timedelta(hours=3)
+
+        (key,) = stage.add_at([moment])
+
+        assert abs(stage.read().records[key].updated_at - moment) < timedelta(minutes=1)
+        assert clock.now() - before < timedelta(minutes=1)
+
+    def test_while_the_connector_reads_it_sends_nothing(
+        self, stage: Stage, order: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(type(stage.rehearsal), "own", ("orders",))
+
+        with pytest.raises(Impossible), stage.between(lambda turn: stage.add(1) and None):
+            stage.read()
 
     def test_something_may_happen_between_two_answers(self, stage: Stage, order: str) -> None:
         turns: list[int] = []

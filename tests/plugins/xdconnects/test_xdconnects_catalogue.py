@@ -144,7 +144,7 @@ def test_a_row_that_cannot_be_read_parks_itself_alone(xd: XdSandbox, session: Se
     xd.catalogue.get("P990.001").tiers = (1, 25, 25, 100, 250, 500)
     pages = list(plugin.fetch_prices(session, Since()))
     (reject,) = [each for page in pages for each in page.rejects]
-    assert (reject.key, reject.path) == ("P990.001", "Qty3")
+    assert (reject.key, reject.path) == ("P990.001|||EUR|1", "Qty3")
     for page in pages:
         assert page.seen == len(page.records) + len(page.rejects) + sum(page.skipped.values())
 

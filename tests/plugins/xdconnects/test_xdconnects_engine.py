@@ -72,6 +72,15 @@ def project(switchboard: None, clock: FrozenClock, tmp_path: Path) -> Iterator[P
         yield Project(app, twin, clock)
 
 
+def test_an_item_that_xd_does_not_have_is_a_gap(project: Project) -> None:
+    project.want(order(line("NO-SUCH-ITEM")))
+
+    effect = project.push()
+
+    assert (effect.state, project.taken) == ("parked", [])
+    assert [(gap.kind, gap.value) for gap in project.app.store.gaps.list()] == [("sku", "NO-SUCH-ITEM")]
+
+
 def test_an_order_waits_for_a_person_and_is_then_sent_once(project: Project) -> None:
     project.want(order())
     assert (project.push().state, project.taken) == ("awaiting", [])

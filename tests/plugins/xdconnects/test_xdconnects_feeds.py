@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from xd_kit import Store, opened, values
+from xd_kit import FrozenClock, Store, opened, values
 
 from crossdock import AccessError, ByKeys, Page, Session, Since, TransientError, UnsupportedError
-from crossdock_xdconnects import plugin
+from crossdock_xdconnects import feeds, plugin
 from crossdock_xdconnects.sandbox import XdSandbox
 from crossdock_xdconnects.settings import Settings
 
@@ -163,3 +164,17 @@ def test_a_link_is_shown_nowhere(
     ):
         assert "sandbox-feed-token" not in text
         assert link not in text
+
+
+def test_a_feed_of_the_hour_that_comes_twice_is_no_older_than_the_one_before_it(
+    xd: XdSandbox, session: Session[Settings], clock: FrozenClock
+) -> None:
+    clock.moment = datetime(2026, 10, 25, 0, 50, tzinfo=UTC)  # ten minutes before clocks are set back to two
+    feeds.newest(session, "stock_feed")
+    clock.moment = datetime(2026, 10, 25, 1, 5, tzinfo=UTC)
+    xd.change_stock("P990.001", 3)
+
+    loaded = feeds.newest(session, "stock_feed")
+
+    assert loaded.as_of == clock.now()
+    assert loaded.table.of_item("P990.001")[0].text("CurrentStock") == "3"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from crossdock import Balance, ByKeys, Page, Price, Product, Query, RecordError, Row, Session
 from crossdock_xdconnects import feeds
-from crossdock_xdconnects.mapping import Tier, tiers, to_balance, to_price, to_product
+from crossdock_xdconnects.mapping import Tier, first_price, tiers, to_balance, to_price, to_product
 from crossdock_xdconnects.settings import Settings
 from crossdock_xdconnects.tables import Line
 
@@ -43,7 +43,7 @@ def prices(session: Session[Settings], query: Query) -> Iterator[Page[Price]]:
             try:
                 steps: Sequence[Tier | None] = list(tiers(row)) or [None]
             except RecordError as error:
-                error.key = row.text("ItemCode")
+                error.key = first_price(row, currency)
                 yield Row(raw, None, error)
                 continue
             yield from (Row(raw, (row, step)) for step in steps)

@@ -18,7 +18,7 @@ import msgspec
 from crossdock import AccessError, RecordError, Session, StoredFile, TransientError, UnsupportedError
 from crossdock.mapping import utc
 from crossdock_xdconnects.settings import FEEDS, RARELY, Feed, Settings, link
-from crossdock_xdconnects.tables import ZONE, NoFeedError, Table, WebPageError, plain, read
+from crossdock_xdconnects.tables import ZONE, NoFeedError, Table, WebPageError, later_reading, plain, read
 
 READ_TIMEOUT = 90.0
 OLD = timedelta(hours=48)
@@ -47,7 +47,7 @@ class Loaded:
     @property
     def as_of(self) -> datetime:
         """The moment that the feed shows: XD's time of making it, else (or if that is to come) when it was got."""
-        return min(self.table.created or self.kept_at, self.kept_at)
+        return min(_made(self.table, self.kept_at) or self.kept_at, self.kept_at)
 
     def is_old(self, now: datetime) -> bool:
         """Whether XD has not renewed it for 48 hours."""
@@ -157,8 +157,9 @@ def _fetched(session: Session[Settings], name: str) -> Loaded:
     before = _kept(session, name)
     table = _checked(session, feed, answer.content, address, before)
     facts = {"link": _digest(session, name), "rows": str(len(table.rows))}
-    if table.created:
-        facts["created"] = table.created.isoformat()
+    made = _made(table, session.clock.now())
+    if made:
+        facts["created"] = made.isoformat()
     gone = _vanished(session, name, table, before)
     if gone:
         facts["gone"] = msgspec.json.encode(gone).decode()
@@ -192,7 +193,7 @@ def _checked(session: Session[Settings], feed: Feed, content: bytes, address: st
         _has_columns(table, feed)
         if before and session.clock.now() - before.kept_at < OLD:
             _shrunk(table, int(before.facts.get("rows", "0")))
-            _went_back(table, before)
+            _went_back(_made(table, session.clock.now()), before)
         table.created  # noqa: B018  raises when it is no time
     except NoFeedError as error:
         raise TransientError(
@@ -220,11 +221,16 @@ def _shrunk(table: Table, before: int) -> None:
         raise NoFeedError(f"it has {len(table.rows)} rows, the last good one had {before}")
 
 
-def _went_back(table: Table, before: StoredFile) -> None:
+def _made(table: Table, got_at: datetime) -> datetime | None:
+    """When XD made a feed that was got at `got_at`."""
+    return later_reading(table.created, got_at) if table.created else None
+
+
+def _went_back(made: datetime | None, before: StoredFile) -> None:
     last = utc(before.facts.get("created", ""), "created")
     if last and last - _HOUR > before.kept_at:
         return  # it said to be of the future, which says nothing of what came after it
-    if last and table.created and table.created < last:
+    if last and made and made < last:
         raise NoFeedError("it is older than the one that is kept")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -131,6 +132,15 @@ def to_price(row: Line, tier: Tier, currency: str) -> Price:
         from_quantity=tier.quantity, list_price=tier.gross, extras=extras,
         updated_at=utc(row.text("ItemPriceLastModifiedDateTime"), "ItemPriceLastModifiedDateTime", ZONE),
     )  # fmt: skip
+
+
+def first_price(row: Line, currency: str) -> str:
+    """The key of an item's first price, also when its prices cannot be read."""
+    quantity = Decimal(1)
+    with contextlib.suppress(RecordError):
+        quantity = max(decimal(row.text("Qty1"), "Qty1"), quantity)
+    code = row.text("ItemCode")
+    return Price(sku=code, amount=Decimal(0), currency=currency, from_quantity=quantity).key if code else ""
 
 
 def to_balance(row: Line, as_of: datetime) -> Balance:

@@ -14,7 +14,7 @@ from crossdock import OrderStatus, RecordError, Session
 from crossdock.mapping import decimal, utc
 from crossdock_xdconnects import ledger
 from crossdock_xdconnects.settings import Settings
-from crossdock_xdconnects.tables import ZONE
+from crossdock_xdconnects.tables import ZONE, later_reading
 from crossdock_xdconnects.wire import NewsPart, Wire, bare, pick_list, pick_text
 
 # Vendor page section 5.1: forward only, except to the side.
@@ -151,7 +151,7 @@ def _moment(text: str, now: datetime) -> datetime | None:
         told = utc(text, "date", ZONE)
     except RecordError:
         return None  # news with a strange date are news all the same
-    return min(told, now) if told else None  # by a date in the future all later news would be old
+    return min(later_reading(told, now), now) if told else None  # by a date in the future all later news would be old
 
 
 def _amount(text: str) -> Decimal:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ def push(session: Session[Settings], order: Order, key: str, known: Receipt | No
         return _exists(session, order, key, known, before)
     examined = examine(session, order, key, ask_artwork=False)
     if examined.problems or examined.request is None or examined.contract is None:
-        raise RecordError(" ".join(examined.problems) or "The order cannot be written.")
+        raise RecordError(" ".join(examined.problems) or "The order cannot be written.", gap=examined.gap)
     if _PREVIEWED.get() != (weakref.ref(session), key, examined.hash):
         raise TransientError("The order, or what XD says of it, changed since it was previewed; it is looked at again.")
     if not session.settings.live_ordering:
@@ -220,16 +221,24 @@ def _ask(session: Session[Settings], request: wire.Request, *, create: bool = Fa
     if 300 <= answer.status < 400:
         raise AccessError(f"{where}: the ordering address has moved.", hint="Correct base_url.", status=answer.status)
     if answer.status == 429:
-        raise TransientError(f"{where}: too many requests.", wait=_wait(answer), status=429)
+        raise TransientError(f"{where}: too many requests.", wait=_wait(answer, session.clock.now()), status=429)
     if answer.status >= 500 or answer.status == 408:
         kind = OutcomeUnknownError if create else TransientError
         raise kind(f"{where} without saying what became of the request.", status=answer.status)
     return answer
 
 
-def _wait(answer: Answer) -> timedelta:
+def _wait(answer: Answer, now: datetime) -> timedelta:
+    """How long XD asks to wait, in seconds or until a date; a minute when it does not say."""
     asked = answer.headers.get("retry-after", "").strip()
-    return timedelta(seconds=min(int(asked), 86400)) if asked.isdecimal() and len(asked) < 9 else _WAIT
+    if asked.isdecimal() and len(asked) < 9:
+        return timedelta(seconds=min(int(asked), 86400))
+    try:
+        until = parsedate_to_datetime(asked)
+    except ValueError:
+        return _WAIT
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max(until - (answer.date or now), _WAIT), timedelta(days=1))
 
 
 def _answered(session: Session[Settings], contract: wire.Wire, answer: Answer) -> tuple[str, Receipt]:
@@ -296,6 +305,8 @@ def refresh(session: Session[Settings], contract: wire.Wire, order: ledger.Sent)
     request = contract.status.made(sent_scope(session.settings, order.number, order.reference))
     answer = _ask(session, request, attempts=3)
     value = _value(answer) if answer.status < 400 else None
+    if answer.status < 400 and not isinstance(value, dict | list):
+        raise TransientError(f"XD did not answer with JSON when it was asked how far the order {order.number} is.")
     if value is not None and order.number == news.names(value, contract.file.news)[0]:
         news.tell(session, contract, order, value)
 

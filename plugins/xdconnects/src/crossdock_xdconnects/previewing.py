@@ -9,7 +9,7 @@ from decimal import Decimal
 import attrs
 import msgspec
 
-from crossdock import Decoration, Order, OrderLine, Preview, RecordError, Session, UnsupportedError
+from crossdock import Decoration, Gap, Order, OrderLine, Preview, RecordError, Session, UnsupportedError
 from crossdock.mapping import decimal, round_money
 from crossdock_xdconnects import artwork, checks, feeds, wire
 from crossdock_xdconnects.mapping import codes
@@ -29,6 +29,8 @@ class Examined:
     goods: tuple[Goods, ...]
     total: Decimal
     problems: tuple[str, ...]
+    gap: Gap | None
+    """An item that XD does not have, or none."""
     to: tuple[str, ...]
     """Where the request goes, besides what it carries: environment and ordering address."""
 
@@ -46,7 +48,7 @@ class Examined:
         body = self.request.content.decode() if self.request else ""
         return Preview(
             body=session.http.redactor.text(body), hash=self.hash, total=f"{self.total:f}",
-            currency=session.settings.currency, problems=self.problems,
+            currency=session.settings.currency, problems=self.problems, gap=self.gap,
         )  # fmt: skip
 
 
@@ -74,6 +76,7 @@ class _Sum:
     total: Decimal = Decimal(0)
     goods: list[Goods] = attrs.field(factory=list)
     problems: list[str] = attrs.field(factory=list)
+    gap: Gap | None = None
 
 
 def examine(session: Session[Settings], order: Order, key: str, *, ask_artwork: bool = True) -> Examined:
@@ -108,7 +111,8 @@ def examine(session: Session[Settings], order: Order, key: str, *, ask_artwork: 
         request = contract.create.made(order_scope(of_order(order, key, tuple(found.goods)), settings))
     return Examined(
         contract=contract, request=request, goods=tuple(found.goods), total=round_money(found.total, settings.currency),
-        problems=tuple(dict.fromkeys(found.problems)), to=(settings.environment, settings.base_url, settings.currency),
+        problems=tuple(dict.fromkeys(found.problems)), gap=found.gap,
+        to=(settings.environment, settings.base_url, settings.currency),
     )  # fmt: skip
 
 
@@ -142,6 +146,7 @@ def _look_at(
         row = next(iter(shelf.prices.of_item(line.sku)), None) if line.sku else None
         if row is None:
             complain(["XD has no such item."])
+            found.gap = found.gap or (Gap("sku", line.sku) if line.sku else None)
             return
         product = next(iter(shelf.products.of_item(line.sku)), None)
         country = order.shipping_address.country if order.shipping_address else ""

@@ -114,8 +114,8 @@ class Settings:
         choices=tuple(REGIONS),
     )  # fmt: skip
     contact_name: str = setting("Contact", help="Whom XD may ask about an order", default="")
-    contact_email: str = setting("Contact's e-mail", default="")
-    contact_phone: str = setting("Contact's phone", default="")
+    contact_email: str = setting("Contact's e-mail", help="Goes with each order", default="")
+    contact_phone: str = setting("Contact's phone", help="Goes with each order", default="")
     price_tolerance: Decimal | None = setting(
         "Price tolerance in percent", default=None,
         help="An order whose net prices differ from XD's by more is not sent; empty: they are not compared",
@@ -130,11 +130,15 @@ class Settings:
         check=_hook, where="the address that was sent to XD",
     )  # fmt: skip
     webhook_header: str = setting("Webhook header", help="A fixed header that XD was asked to send", default="")
-    webhook_header_secret: Secret = setting("Webhook header's value", default=Secret(""))
+    webhook_header_secret: Secret = setting(
+        "Webhook header's value", help="What XD was asked to send in it", default=Secret("")
+    )
     webhook_user: str = setting("Webhook user", help="Basic authentication agreed with XD", default="")
-    webhook_password: Secret = setting("Webhook password", default=Secret(""))
+    webhook_password: Secret = setting("Webhook password", help="That belongs to the webhook user", default=Secret(""))
     webhook_hmac_secret: Secret = setting("Webhook signing secret", help="HMAC-SHA256 of the body", default=Secret(""))
-    webhook_hmac_header: str = setting("Webhook signature's header", default="X-Signature")
+    webhook_hmac_header: str = setting(
+        "Webhook signature's header", help="In which the signature comes", default="X-Signature"
+    )
     webhook_ips: tuple[str, ...] = setting("Webhook senders", help="Only these IP addresses", default=())
 
 

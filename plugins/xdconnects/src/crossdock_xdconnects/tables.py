@@ -12,7 +12,7 @@ import functools
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from xml.parsers import expat
 from zoneinfo import ZoneInfo
@@ -104,6 +104,15 @@ class Table:
     def document(self, row: Line) -> bytes:
         """A row as the JSON object of what it holds, under the columns' own names."""
         return msgspec.json.encode({column: row.text(column) for column in self.columns if row.text(column)})
+
+
+def later_reading(moment: datetime, until: datetime) -> datetime:
+    """Of a time of the hour that comes twice a year the second one, unless that is after `until`.
+
+    Texts without an offset do not tell them apart, and read as the first.
+    """
+    second = moment.astimezone(ZONE).replace(fold=1).astimezone(UTC)
+    return max(moment, second) if second <= until else moment
 
 
 def plain(column: str) -> str:

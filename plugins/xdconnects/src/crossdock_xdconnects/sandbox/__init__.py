@@ -41,6 +41,7 @@ def create(
     account_code: str = "DEMO",
     account_number: str = "C00000",
     feed_token: str = "sandbox-feed-token",  # noqa: S107
+    signing_secret: str = "",
     clock: Callable[[], datetime] | None = None,
 ) -> XdSandbox:
     """A sandbox with twelve items and no orders.
@@ -50,8 +51,8 @@ def create(
     twice. `currency` is the account's; prices follow. With `skus` these are the item codes, and the seeded items
     repeat as needed. With `scheduled_feeds` a change shows in a feed only when the supplier renews it; otherwise each
     fetch is written anew. `feed_format` (txt, json or xml) and `language` (en-gb, nl-nl or fr-fr) are those of the
-    links in the settings; all are served. `added_columns` puts a column in each feed that no page documents. `clock`
-    gives aware UTC.
+    links in the settings; all are served. `added_columns` puts a column in each feed that no page documents. With a
+    `signing_secret` webhooks are signed, as can be agreed. `clock` gives aware UTC.
     """
     return XdSandbox(
         strict_limits=strict_limits,
@@ -69,5 +70,6 @@ def create(
         account_code=account_code,
         account_number=account_number,
         feed_token=feed_token,
+        signing_secret=signing_secret,
         clock=clock,
     )

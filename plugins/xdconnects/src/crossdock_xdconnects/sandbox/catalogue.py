@@ -139,6 +139,7 @@ class Catalogue:
 
     def __init__(self, items: Iterable[Item], print_prices: Sequence[PrintPrice], currency: str, rate: Decimal) -> None:
         self.items = {each.code.casefold(): each for each in items}
+        self.blocked: dict[str, str] = {}  # item code to why it is not sold just now, which no feed tells
         self.print_prices = print_prices
         self.currency = currency
         self.rate = rate  # of one euro

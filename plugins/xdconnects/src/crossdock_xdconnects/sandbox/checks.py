@@ -105,6 +105,8 @@ class _Check:
         if item is None:
             add("UNKNOWN_ITEM", f"Unknown item {code}", "itemCode")
             return
+        if item.code in self._catalogue.blocked:
+            add("ITEM_BLOCKED", self._catalogue.blocked[item.code], "itemCode")
         if country in item.restricted:
             add("COUNTRY_RESTRICTED", f"{item.code} is not sold in {country}", "itemCode")
         if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 1:

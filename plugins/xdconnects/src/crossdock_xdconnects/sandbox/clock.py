@@ -30,6 +30,10 @@ class Clock:
         self._ahead += timedelta(seconds=seconds)
         return self.now()
 
+    def set(self, now: datetime) -> None:
+        """Set the clock; it goes on running."""
+        self._ahead = now - self._source().astimezone(UTC)
+
     def working_day(self, days: int) -> date:
         """The date `days` working days from today; Saturdays and Sundays do not count."""
         day = self.today()

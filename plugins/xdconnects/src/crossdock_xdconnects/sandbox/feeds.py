@@ -90,6 +90,10 @@ class FeedDoor:
         added_columns: bool,
     ) -> None:
         self.broken: dict[str, Breakage] = {}
+        self.bent: dict[str, Row] = {}
+        """Item code to columns that somebody broke."""
+        self.added: Row = {}
+        """Columns that every feed has from now on."""
         self._clock = clock
         self._catalogue = catalogue
         self._token = token
@@ -160,7 +164,12 @@ class FeedDoor:
         breakage.times -= 1
 
     def _rows(self, feed: str, language: str, created: datetime) -> list[Row]:
-        return list(FEEDS[feed].write(Rows(self._catalogue, created, language, added_columns=self._added_columns)))
+        written = FEEDS[feed].write(Rows(self._catalogue, created, language, added_columns=self._added_columns))
+        return [row | self._bent(row) | self.added for row in written]
+
+    def _bent(self, row: Row) -> Row:
+        bent = self.bent.get(str(row.get("ItemCode")), {})
+        return {name: value for name, value in bent.items() if name in row}
 
     def _file(self, feed: str, language: str, extension: str, kind: str) -> bytes:
         self.publish()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import threading
 from collections.abc import Mapping
@@ -49,8 +51,9 @@ class Delivery:
 class Postman:
     """Sends what is due, either for a caller who waits or from a thread of its own."""
 
-    def __init__(self, clock: Clock, url: str) -> None:
+    def __init__(self, clock: Clock, url: str, signing_secret: str = "") -> None:
         self.url = url
+        self.signing_secret = signing_secret
         self.headers: Mapping[str, str] = {}
         self.deliveries: list[Delivery] = []
         self._clock = clock
@@ -59,7 +62,15 @@ class Postman:
     def post(self, body: JsonObject) -> None:
         """Put a body on its way; without a URL it goes nowhere."""
         if self.url:
-            self.deliveries.append(Delivery(self.url, self.headers, msgspec.json.encode(body), self._clock.now()))
+            content = msgspec.json.encode(body)
+            headers = {**self.headers, **self.signature(content)}
+            self.deliveries.append(Delivery(self.url, headers, content, self._clock.now()))
+
+    def signature(self, body: bytes) -> dict[str, str]:
+        """The header that signs a body, if that was agreed: HMAC-SHA256 in hexadecimal digits."""
+        if not self.signing_secret:
+            return {}
+        return {"X-Signature": hmac.new(self.signing_secret.encode(), body, hashlib.sha256).hexdigest()}
 
     def repeat_last(self) -> bool:
         """Put the last body on its way once more, byte for byte; false when there was none."""

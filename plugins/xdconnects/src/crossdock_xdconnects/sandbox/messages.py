@@ -43,3 +43,12 @@ class Findings:
             yield
         finally:
             self._path.pop()
+
+
+def widened(value: Any, added: JsonObject) -> Any:
+    """`value` with the fields `added` in every object."""
+    if isinstance(value, list):
+        return [widened(each, added) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: widened(each, added) for name, each in value.items()} | added

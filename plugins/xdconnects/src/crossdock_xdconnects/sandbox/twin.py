@@ -20,8 +20,9 @@ from crossdock_xdconnects.sandbox.clock import Clock, local_text
 from crossdock_xdconnects.sandbox.feeds import FEEDS, FeedDoor
 from crossdock_xdconnects.sandbox.hooks import Postman
 from crossdock_xdconnects.sandbox.life import Life
-from crossdock_xdconnects.sandbox.messages import JsonObject, Refusal
+from crossdock_xdconnects.sandbox.messages import JsonObject, Refusal, widened
 from crossdock_xdconnects.sandbox.orders import OrderBook
+from crossdock_xdconnects.sandbox.rehearsal import SupplierRehearsal
 from crossdock_xdconnects.sandbox.seeds import catalogue
 
 LINKS = {
@@ -64,6 +65,7 @@ class XdSandbox(Sandbox):
         account_code: str,
         account_number: str,
         feed_token: str,
+        signing_secret: str,
         clock: Callable[[], datetime] | None,
     ) -> None:
         super().__init__()
@@ -83,7 +85,9 @@ class XdSandbox(Sandbox):
             self.clock, self.catalogue, account, duplicate_check=duplicate_check, before_change=self.feeds.publish
         )
         self.life = Life(self.clock, self.book)
-        self.postman = Postman(self.clock, webhook_url)
+        self.postman = Postman(self.clock, webhook_url, signing_secret)
+        self.widened: JsonObject = {}
+        """Fields that every object of the ordering API has from now on."""
         self.calls: Counter[str] = Counter()
         self._status_call = status_call
         self._credentials = api_token, security_code
@@ -104,17 +108,22 @@ class XdSandbox(Sandbox):
     def settings(self, base_url: str) -> dict[str, str]:
         """The settings of a working connection; ``live_ordering`` is left to the connector."""
         links = {name: base_url + self.feeds.path(feed, *self._form) for name, feed in LINKS.items()}
-        return links | {
-            "api_token": self._credentials[0],
-            "security_code": self._credentials[1],
-            "customer_account_code": self._account[0],
-            "customer_account_number": self._account[1],
-            "company_name": "Demo Reseller ApS",
-            "currency": self.catalogue.currency,
-            "environment": "test",
-            "base_url": f"{base_url}/api",
-            "region": "benelux",
-        }
+        signed = {"webhook_hmac_secret": self.postman.signing_secret} if self.postman.signing_secret else {}
+        return (
+            links
+            | signed
+            | {
+                "api_token": self._credentials[0],
+                "security_code": self._credentials[1],
+                "customer_account_code": self._account[0],
+                "customer_account_number": self._account[1],
+                "company_name": "Demo Reseller ApS",
+                "currency": self.catalogue.currency,
+                "environment": "test",
+                "base_url": f"{base_url}/api",
+                "region": "benelux",
+            }
+        )
 
     def state(self) -> dict[str, Any]:
         """Orders taken and refused, stock, prices and print prices, webhooks with their answers, counted calls."""
@@ -148,6 +157,15 @@ class XdSandbox(Sandbox):
             self.change_price, self.break_feed, self.switch_duplicate_check, self.switch_status_call, self.advance,
         )  # fmt: skip
         return {action.__name__: action for action in actions}
+
+    def rehearsal(self) -> SupplierRehearsal:
+        """How the contract kit makes things happen here."""
+        return SupplierRehearsal(self)
+
+    def change_credentials(self, **values: str) -> None:
+        """The account has another ``api_token`` or ``security_code`` from now on."""
+        token, code = self._credentials
+        self._credentials = values.get("api_token", token), values.get("security_code", code)
 
     # What happens to an order; each step posts a webhook and returns its body
 
@@ -328,7 +346,7 @@ class XdSandbox(Sandbox):
                 given = request.headers.get("authorization"), request.headers.get("x-security-code")
                 if given != (f"Bearer {token}", code):
                     raise Refusal(401, "UNAUTHORIZED", "API token or security code is wrong")
-                return self._answer(_ENCODER.encode(method()))
+                return self._answer(_ENCODER.encode(widened(method(), self.widened) if self.widened else method()))
             except Refusal as refusal:
                 return self._answer(_ENCODER.encode(refusal.body), refusal.status)
 
