@@ -14,7 +14,7 @@ def test_the_page_is_what_make_docs_writes(root: Path) -> None:
     assert (root / "docs" / "quality.md").read_text(encoding="utf-8") == written, "Write it again: make docs"
 
 
-@pytest.mark.parametrize("name", ["extendcommerce", "woocommerce"])
+@pytest.mark.parametrize("name", ["cdiscount", "extendcommerce", "mirakl", "woocommerce", "xdconnects"])
 def test_a_connector_ships_its_report_and_is_gold(root: Path, name: str) -> None:
     proofs = runpy.run_path(str(root / "docs" / "write_quality.py"))["proofs"]()
 
