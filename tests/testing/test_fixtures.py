@@ -16,7 +16,7 @@ from crossdock.errors import TransientError
 from crossdock.sandbox import Impossible, Sandbox
 from crossdock.testing import ConnectorFixtures, Stage
 from crossdock.testing.golden import Golden
-from crossdock.testing.stage import StageClock
+from crossdock.testing.props import StageClock
 
 ORDER = Order(key="7", number="N7", currency="EUR", total=Decimal("12.30"), updated_at=datetime(2026, 1, 2, tzinfo=UTC))
 

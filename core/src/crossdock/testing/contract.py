@@ -16,7 +16,8 @@ from crossdock.testing.golden import Golden
 from crossdock.testing.hazards import HAZARDS
 from crossdock.testing.hazards.hazard import Hazard
 from crossdock.testing.playing import Result, play
-from crossdock.testing.stage import Stage, StageClock, Subject, open_stage
+from crossdock.testing.props import StageClock
+from crossdock.testing.stage import Stage, Subject, open_stage
 
 PROPERTY = "crossdock"
 """Under this name a test's report carries its hazard's result to the plugin, also from the processes of xdist."""

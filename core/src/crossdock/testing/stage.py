@@ -7,15 +7,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 import attrs
 
 from crossdock.admission import CONNECTORS, Found
-from crossdock.clock import SystemClock, monotonic
-from crossdock.connection import Budget, ConnectorInfo
+from crossdock.clock import monotonic
+from crossdock.connection import ConnectorInfo
 from crossdock.errors import PluginError, UsageError
 from crossdock.http.client import Http
 from crossdock.http.exchange import Exchange
@@ -24,6 +24,7 @@ from crossdock.registry import Connector, Registry, find
 from crossdock.sandbox import Impossible, NotRehearsed, Rehearsal, Sandbox, serve
 from crossdock.session import ByKeys, HeldFiles, Page, Query, Receipt, Session, Since
 from crossdock.settings import build, fields_of
+from crossdock.testing.props import DictMemory, FreeLimiter, KeptExchanges, StageClock
 
 _LAST_ANSWERS = 5.0
 _SOME = 12
@@ -100,71 +101,6 @@ class Subject:
         return made
 
 
-class StageClock(SystemClock):
-    """The real time plus a difference that a test chooses; waiting takes none, and is counted in `slept`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.difference = timedelta(0)
-        self.slept = 0.0
-
-    def now(self) -> datetime:
-        """The time, aware, in UTC."""
-        return datetime.now(UTC) + self.difference
-
-    def set(self, now: datetime) -> None:
-        """From now on it is `now`; the clock goes on running."""
-        self.difference = now - datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        """Do not wait."""
-        self.slept += max(seconds, 0.0)
-
-
-class FreeLimiter:
-    """Budgets are the engine's business; here they never hold anybody up."""
-
-    def reserve(self, budget: Budget, now: datetime) -> timedelta:
-        """No wait."""
-        return timedelta(0)
-
-    def hold(self, budget: str, until: datetime) -> None:
-        """Nothing."""
-
-
-class DictMemory:
-    """A connection's memory that lasts as long as the stage."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, str]] = {}
-
-    def get_many(self, table: str, keys: Iterable[str]) -> dict[str, str]:
-        """What is known of `keys`."""
-        known = self.tables.get(table, {})
-        return {key: known[key] for key in keys if key in known}
-
-    def put_many(self, table: str, values: Mapping[str, str]) -> None:
-        """Remember."""
-        self.tables.setdefault(table, {}).update(values)
-
-    def forget(self, table: str, keys: Iterable[str]) -> None:
-        """Forget."""
-        for key in list(keys):
-            self.tables.get(table, {}).pop(key, None)
-
-    def items(self, table: str) -> dict[str, str]:
-        """Everything in `table`."""
-        return dict(sorted(self.tables.get(table, {}).items()))
-
-
-class _Exchanges:
-    def __init__(self) -> None:
-        self.kept: list[Exchange] = []
-
-    def keep(self, exchange: Exchange) -> None:
-        self.kept.append(exchange)
-
-
 @attrs.define(eq=False)
 class Haul:
     """What one read brought: pages as handed out, and records by key, the newest of twins."""
@@ -210,7 +146,7 @@ class Stage:
         self.memory = DictMemory()
         self.files = HeldFiles(self.clock.now)
         self._values = dict(values)
-        self._exchanges = _Exchanges()
+        self._exchanges = KeptExchanges()
         self._session: Session[Any] | None = None
         self._close = contextlib.ExitStack()
         self._trouble: list[BaseException] = []
