@@ -284,6 +284,9 @@ class Sweep:
             self._expect(ended, 0)
             if phase < len(self.scenario.acts):
                 self.scenario.acts[phase](self.twins)
+                # The next part comes as long after this one as after a kill: what is kept for minutes is old by then.
+                self._clock.sleep(self.scenario.pause.total_seconds())
+                self.scenario.resumed(self.twins)
         return names, self._picture()
 
     def _expect(self, ended: Ended, code: int) -> None:
