@@ -85,6 +85,12 @@ def test_what_the_connector_says_wins_over_the_default():
     assert default_every(info, "orders") == timedelta(minutes=10)
 
 
+def test_an_hour_that_the_connector_says_wins_too():
+    info = connector(balance=StreamInfo(every=timedelta(hours=1)))
+
+    assert default_every(info, "balance") == timedelta(hours=1)
+
+
 def test_a_default_is_never_shorter_than_the_vendor_allows():
     info = connector(balance=StreamInfo(minimum=timedelta(hours=2)))
 

@@ -20,12 +20,13 @@ QueryKind = Literal["since", "keys"]
 class StreamInfo:
     """How one stream of a connector can be read.
 
-    `every` is the default schedule, `minimum` the shortest interval the vendor allows, `granularity` the resolution of
+    `every` is the default schedule; without it products and prices are read once a day, balance every 15 minutes and
+    everything else every hour. `minimum` is the shortest interval the vendor allows, `granularity` the resolution of
     the vendor's change clock. `announced`: a webhook tells every change, once `register_webhook` has set it up.
     """
 
     queries: frozenset[QueryKind] = frozenset(("since", "keys"))  #: `since`, `keys` or both
-    every: timedelta = timedelta(hours=1)  #: the default schedule
+    every: timedelta | None = None  #: the default schedule; `None`: what is usual for the stream
     minimum: timedelta = timedelta(minutes=1)  #: the shortest interval that the vendor allows
     granularity: timedelta = timedelta(seconds=1)  #: the resolution of the vendor's change clock
     announced: bool = False  #: webhooks tell every change, once they are registered

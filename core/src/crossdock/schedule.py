@@ -251,8 +251,7 @@ def default_every(info: ConnectorInfo, stream: str) -> timedelta:
     minutes, everything else every hour. Never more often than the vendor allows.
     """
     known = info.streams.get(stream)
-    said = known.every if known is not None and known.every != _HOUR else None
-    return max(said or _DEFAULTS.get(stream, _HOUR), minimum(info, stream))
+    return max((known and known.every) or _DEFAULTS.get(stream, _HOUR), minimum(info, stream))
 
 
 def minimum(info: ConnectorInfo, stream: str) -> timedelta:
