@@ -10,6 +10,7 @@ from catalogue import CATALOGUE
 from stall_connectors import HERE, RIGHT
 
 from crossdock.testing import HAZARDS
+from crossdock.testing.playing import Result, State, excuse
 
 pytest_plugins = ["pytester"]
 
@@ -100,6 +101,60 @@ def test_an_exemption_that_is_no_longer_needed_or_that_is_of_nothing_fails(autho
     result.stdout.fnmatch_lines_random(
         ["*The exemption of new-word is no longer needed: it passed.", "*There is no hazard no-such-hazard*"]
     )
+
+
+@pytest.mark.slow
+def test_a_hazard_can_be_exempt_for_one_stream(author, pytester: pytest.Pytester) -> None:
+    reason = "The vendor has no status list at all."
+
+    result = author(source("unknown-status-refused"), "--crossdock-report", exempt={"new-word:orders": reason})
+
+    result.assert_outcomes(passed=len(HAZARDS) + OTHERS - 2, skipped=2)
+    report = json.loads((pytester.path / "contract.json").read_text())
+    assert report["hazards"]["new-word"] == {"level": "silver", "result": "exempt", "reason": f"orders: {reason}"}
+
+
+@pytest.mark.slow
+def test_an_exemption_of_a_stream_that_is_no_longer_needed_fails(author) -> None:
+    result = author(RIGHT.read_text(), "-k", "new-word", exempt={"new-word:orders": "Once it was so."})
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*The exemption of new-word:orders is no longer needed: it passed."])
+
+
+def played(**streams: State) -> Result:
+    """What came of a hazard for each stream."""
+    parts: dict[str, tuple[State, str]] = {stream: (state, f"{state} it is") for stream, state in streams.items()}
+    return Result(hazard=HAZARDS[0], state="failed", seen="all of it", parts=parts)
+
+
+def of(stream: str) -> str:
+    """The name of an exemption of one stream."""
+    return f"{HAZARDS[0].name}:{stream}"
+
+
+def test_what_is_said_of_one_stream_excuses_no_other() -> None:
+    result, needless = excuse(played(orders="failed", balance="failed"), {of("balance"): "No times."})
+
+    assert (result.state, result.seen, needless) == ("failed", "orders: failed it is", [])
+
+
+def test_the_other_streams_may_pass_beside_an_exempt_one() -> None:
+    result, needless = excuse(played(orders="passed", balance="failed"), {of("balance"): "No times."})
+
+    assert (result.state, result.seen, needless) == ("exempt", "balance: No times.", [])
+
+
+def test_an_exempt_stream_does_not_stand_for_one_that_is_not_rehearsed() -> None:
+    result, _ = excuse(played(orders="not rehearsed", balance="failed"), {of("balance"): "No times."})
+
+    assert result.state == "not rehearsed"
+
+
+def test_an_exemption_of_a_stream_that_is_not_played_is_not_needed() -> None:
+    _, needless = excuse(played(orders="failed"), {of("prices"): "No times."})
+
+    assert needless == [of("prices")]
 
 
 @pytest.mark.slow

@@ -12,19 +12,23 @@ from crossdock.sandbox import Impossible, NotRehearsed
 from crossdock.testing.hazards.hazard import ACCEPTED, Finding, Hazard, NotApplicable
 from crossdock.testing.stage import Subject, open_stage
 
-State = Literal["passed", "failed", "not applicable", "not rehearsed"]
+State = Literal["passed", "failed", "exempt", "not applicable", "not rehearsed"]
+NEEDLESS: tuple[State, ...] = ("passed", "not applicable")
+"""Nothing was done that needs to be excused."""
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What came of one hazard: ``passed``, ``failed``, ``not applicable`` or ``not rehearsed``; `seen` says why.
+    """What came of one hazard: ``passed``, ``failed``, ``exempt``, ``not applicable`` or ``not rehearsed``.
 
-    Of some that passed it says how far they went.
+    `seen` says why, and of some that passed how far they went; `parts` what came of each stream, if it was played for
+    each of them.
     """
 
     hazard: Hazard
     state: State
     seen: str = ""
+    parts: Mapping[str, tuple[State, str]] = attrs.field(factory=dict)
 
     @property
     def text(self) -> str:
@@ -63,6 +67,29 @@ def play(
     return _together(hazard, {stream: _one(hazard, subject, stream, options, values) for stream in streams})
 
 
+def excuse(result: Result, exempt: Mapping[str, str]) -> tuple[Result, list[str]]:
+    """The result with its exemptions taken off, and those that are not needed.
+
+    `exempt` maps hazards, or a stream of one (``quiet-second-run:balance``), to reasons. What is said of one stream
+    excuses no other.
+    """
+    name = result.hazard.name
+    if name in exempt:
+        if result.state in NEEDLESS:
+            return result, [name]
+        return attrs.evolve(result, state="exempt", seen=exempt[name]), []
+    reasons = {stream: exempt[f"{name}:{stream}"] for stream in result.parts if f"{name}:{stream}" in exempt}
+    needless = [each for each in exempt if each.startswith(f"{name}:") and each.partition(":")[2] not in reasons]
+    needless += [f"{name}:{stream}" for stream in reasons if result.parts[stream][0] in NEEDLESS]
+    if needless or not reasons:
+        return result, needless
+    others = {stream: part for stream, part in result.parts.items() if stream not in reasons}
+    rest = _together(result.hazard, others)
+    if rest.state not in NEEDLESS:
+        return rest, []
+    return attrs.evolve(result, state="exempt", seen=" ".join(map(_said, reasons, reasons.values()))), []
+
+
 def _refused(hazard: Hazard, subject: Subject) -> Result:
     """What the registry does not let in is one fault, and not as many as there are hazards."""
     if hazard.name == ACCEPTED:
@@ -92,12 +119,12 @@ def _together(hazard: Hazard, found: Mapping[str, tuple[State, str]]) -> Result:
     for state in ("failed", "not rehearsed"):
         said = [_said(stream, seen) for stream, (each, seen) in found.items() if each == state]
         if said:
-            return Result(hazard=hazard, state=state, seen=" ".join(said))
+            return Result(hazard=hazard, state=state, seen=" ".join(said), parts=found)
     passed = [_said(stream, seen) for stream, (state, seen) in found.items() if state == "passed"]
     if passed:
-        return Result(hazard=hazard, state="passed", seen=" ".join(each for each in passed if each))
+        return Result(hazard=hazard, state="passed", seen=" ".join(each for each in passed if each), parts=found)
     said = [_said(stream, seen) for stream, (_, seen) in found.items()]
-    return Result(hazard=hazard, state="not applicable", seen=" ".join(said))
+    return Result(hazard=hazard, state="not applicable", seen=" ".join(said), parts=found)
 
 
 def _said(stream: str, seen: str) -> str:
