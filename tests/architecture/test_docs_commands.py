@@ -121,6 +121,17 @@ def test_commands_in_running_text_exist() -> None:
     assert not unknown
 
 
+def test_a_command_that_the_program_names_does_something() -> None:
+    idle = []
+    for path in sorted((ROOT / "core" / "src").rglob("*.py")):
+        for named in re.findall(r": crossdock ([a-z][a-z-]*(?: [a-z-]+)*)\"", path.read_text()):
+            command, _, left = _find(tuple(named.split()))
+            if isinstance(command, click.Group) and not command.invoke_without_command and not left:
+                idle.append(f"{path.name}: crossdock {named}")
+
+    assert not idle
+
+
 def test_every_other_command_is_a_known_one() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

@@ -118,7 +118,7 @@ def test_what_waits_for_a_person_needs_attention(shop):
     shop.shop.order("1", "10.00", surcharge="4.95")
     shop.run("sync")
 
-    assert "1 parked: crossdock parked" in shop.run("push", code=1).stdout
+    assert "1 parked: crossdock parked list" in shop.run("push", code=1).stdout
 
 
 def test_without_a_live_flow_nothing_is_sent(shop):

@@ -344,8 +344,8 @@ def _problems(
     if gaps:
         waiting = sum(gap.waiting for gap in gaps)
         codes = "1 unknown code holds" if len(gaps) == 1 else f"{len(gaps)} unknown codes hold"
-        found.append(f"{codes} {waiting} {'record' if waiting == 1 else 'records'}: crossdock gaps")
+        found.append(f"{codes} {waiting} {'record' if waiting == 1 else 'records'}: crossdock gaps list")
     if parked:
         count = sum(group.count for group in parked)
-        found.append(f"{count} {'record is' if count == 1 else 'records are'} parked: crossdock parked")
+        found.append(f"{count} {'record is' if count == 1 else 'records are'} parked: crossdock parked list")
     return found

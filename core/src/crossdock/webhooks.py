@@ -47,7 +47,7 @@ def takes_webhooks(app: App, name: str) -> Connector:
     if not connector.can("handle_webhook"):
         raise UsageError(
             f"{name} ({connector.info.title}) takes no webhooks.",
-            hint="Its streams are read on their schedule: crossdock stream",
+            hint="Its streams are read on their schedule: crossdock stream list",
         )
     return connector
 

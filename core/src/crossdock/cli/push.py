@@ -26,7 +26,7 @@ ORDER = ("orders", "shipments", "products", "balance", "prices", "customers")
 
 NEED_A_PERSON = ("parked", "in_doubt", "awaiting")
 ASK = {
-    "parked": "crossdock parked", "in_doubt": "crossdock effects list --state in_doubt",
+    "parked": "crossdock parked list", "in_doubt": "crossdock effects list --state in_doubt",
     "awaiting": "crossdock effects list --state awaiting",
 }  # fmt: skip
 

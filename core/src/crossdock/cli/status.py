@@ -137,4 +137,4 @@ def _attention(view: Overview) -> Iterator[str]:
     for group in view.parked[:GROUPS_SHOWN]:
         yield f"      {group.count:,} x {group.where}: {group.message or group.cause}"
     if len(view.parked) > GROUPS_SHOWN:
-        yield f"      … and {len(view.parked) - GROUPS_SHOWN} more groups: crossdock parked"
+        yield f"      … and {len(view.parked) - GROUPS_SHOWN} more groups: crossdock parked list"
