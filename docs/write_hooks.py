@@ -95,7 +95,7 @@ def _kind(answer: str) -> str:
 
 _ANSWERS = {
     "StillRunning": "an outcome for each item of the job when it is finished, else when to ask again",
-    "Outcome": "one for each item, by its key; items without an outcome are sent again later",
+    "Outcome": "one for each item, by its key; an item without an outcome is parked",
     "Page": "pages, made one after the other; each is kept before the next is asked for",
     "Sequence": "all that are there; an empty list when there is none",
     "Receipt": "proof of the write, with the external id",
