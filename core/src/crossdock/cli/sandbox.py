@@ -64,6 +64,7 @@ def _told(found: Connector, data: Mapping[str, Any]) -> list[str]:
     lines += ["", f"Its state: {data['url']}/_sandbox/state"]
     if data["actions"]:
         lines.append(f"Make things happen: POST {data['url']}/_sandbox/do/ACTION with {', '.join(data['actions'])}")
+        lines.append(f"What each of them takes: {data['url']}/_sandbox/do")
     return lines
 
 

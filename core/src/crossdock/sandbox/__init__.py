@@ -8,12 +8,14 @@ runs it in a process of its own. Both have the same control door::
     POST /_sandbox/faults              {"kind": "status", "path": "/orders", "status": 429, "times": 2}
     GET  /_sandbox/requests            the request log: method, path, query, status, fault
     POST /_sandbox/reset               empties log and faults
+    GET  /_sandbox/do                  the actions of the system's own, and what each takes
     POST /_sandbox/do/<action>         an action of the system's own, arguments as a JSON object
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import socket
 import threading
 import time
@@ -88,6 +90,7 @@ class Sandbox:
             Route("/_sandbox/faults", self._faults, methods=["POST"]),
             Route("/_sandbox/requests", self._requests),
             Route("/_sandbox/reset", self._reset, methods=["POST"]),
+            Route("/_sandbox/do", self._doable),
             Route("/_sandbox/do/{action}", self._do, methods=["POST"]),
         ]
         routes = Starlette(routes=[*control, *self.routes()])
@@ -118,8 +121,34 @@ class Sandbox:
         if action is None:
             return json_response({"error": f"no such action; there are {sorted(self.actions())}"}, 404)
         body = await request.body()
+        try:
+            asked = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+            inspect.signature(action).bind(**asked)
+        except (msgspec.MsgspecError, TypeError) as error:
+            name = request.path_params["action"]
+            return json_response({"error": f"{name} takes {_arguments(action)} as a JSON object: {error}."}, 400)
         with self.lock:
-            return json_response(action(**(msgspec.json.decode(body) if body else {})))
+            return json_response(action(**asked))
+
+    async def _doable(self, request: Request) -> Response:
+        return json_response({name: _arguments(action) for name, action in sorted(self.actions().items())})
+
+
+def _arguments(action: Callable[..., Any]) -> str:
+    """What an action takes, as it is written in its code, without what it answers."""
+    told = inspect.signature(action)
+    named = [
+        each.replace(annotation=_Word(each.annotation)) if isinstance(each.annotation, str) else each
+        for each in told.parameters.values()
+    ]
+    return str(told.replace(parameters=named, return_annotation=inspect.Signature.empty))
+
+
+class _Word(str):
+    """An annotation that is shown without quotation marks."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 class Serving:
