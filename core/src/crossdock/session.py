@@ -14,7 +14,7 @@ import msgspec
 
 from crossdock.clock import Clock
 from crossdock.errors import ConnectorError, Gap, RecordError
-from crossdock.http.answer import Row
+from crossdock.http.answer import Row, decode_row
 
 if TYPE_CHECKING:  # importing the HTTP client costs 100 ms and more; a plugin's import must stay cheap
     from crossdock.http.client import Http
@@ -264,13 +264,15 @@ class Session(Generic[S]):
         to_record: Callable[[W], R | str],
         *,
         cursor: str | None = None,
-        identify: Callable[[W], str] | None = None,
+        identify: Callable[[Any], str] | None = None,
+        sketch: msgspec.json.Decoder[Any] | None = None,
         read_at: datetime | None = None,
     ) -> Page[R]:
         """Map the rows of one page; a row that fails becomes a reject, all others go on.
 
         `to_record` answers the record, or a text: the reason why this row is left out on purpose. `identify` gives the
-        key of a row for naming it when mapping fails. `read_at`: see `Page`.
+        key of a row for naming it when mapping fails; `sketch` types what `identify` needs of a row that does not fit
+        its type at all. Without it such a row is known by its ``id``, if it has one. `read_at`: see `Page`.
         """
         records: list[R] = []
         payloads: list[bytes] = []
@@ -278,7 +280,8 @@ class Session(Generic[S]):
         skipped: dict[str, int] = {}
         for row in rows:
             if row.error is not None or row.value is None:
-                rejects.append(_named(row.error or RecordError("The payload is empty."), row.raw))
+                error = row.error or RecordError("The payload is empty.")
+                rejects.append(_reject(error, row if sketch is None else decode_row(row.raw, sketch), identify))
                 continue
             try:
                 made = to_record(row.value)
@@ -297,7 +300,7 @@ class Session(Generic[S]):
         return Page(tuple(records), cursor, tuple(rejects), tuple(payloads), skipped, len(rows), read_at)
 
 
-def _reject(error: RecordError, row: Row[W], identify: Callable[[W], str] | None) -> RecordError:
+def _reject(error: RecordError, row: Row[Any], identify: Callable[[Any], str] | None) -> RecordError:
     if not error.key and identify is not None and row.value is not None:
         with contextlib.suppress(ConnectorError, ValueError, TypeError, LookupError, AttributeError):
             error.key = identify(row.value)
