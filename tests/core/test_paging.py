@@ -24,6 +24,7 @@ from crossdock.paging import (
     settled_rows,
     token_pages,
     walk_feeds,
+    walk_windows,
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,6 +72,7 @@ class Remote:
         self.now = NOON
         self.skew: timedelta | None = timedelta(0)
         self.most = 10_000
+        self.order: Callable[[Line], Any] | None = None  # a list that cannot be sorted has an order of its own
         self.hidden: set[int] = set()
         self.leaves_out_dropped = True  # a row dropped while its page is written is missing there
         self.events = list(events)
@@ -101,7 +103,7 @@ class Remote:
             for row in self.rows.values()
             if (reading.lo is None or row.at >= reading.lo) and (reading.hi is None or row.at < reading.hi)
         ]
-        found.sort(key=(lambda row: (row.key,)) if reading.by_key else (lambda row: (row.at, row.key)))
+        found.sort(key=self.order or ((lambda row: (row.key,)) if reading.by_key else (lambda row: (row.at, row.key))))
         page = found[reading.offset : reading.offset + min(reading.limit, self.most)]
         if self.during:
             self.during.pop(0)(self)
@@ -158,8 +160,16 @@ class Keeper:
         self.cursor = batch.cursor
         self.history.append((dict(self.rows), self.cursor))
 
-    def sync(self, feed: ChangeFeed[Wire], *, stop_after: int | None = None, start: datetime | None = None) -> None:
-        walk = walk_feeds({"live": feed}, Since(self.cursor, start=start))
+    def sync(
+        self,
+        feed: ChangeFeed[Wire],
+        *,
+        stop_after: int | None = None,
+        start: datetime | None = None,
+        windows: bool = False,
+    ) -> None:
+        query = Since(self.cursor, start=start)
+        walk: Any = walk_windows(feed, query) if windows else walk_feeds({"live": feed}, query)
         try:
             for count, batch in enumerate(walk, 1):
                 self.keep(batch)
@@ -557,6 +567,143 @@ class Shelf:
 
     def page(self, number: int) -> list[Any]:
         return self.offset(number * 3, 3)
+
+
+# -- lists that can be filtered by change time and cannot be sorted -----------------------------------
+
+orders = st.sampled_from(
+    [
+        lambda row: -row.key,
+        lambda row: (-row.at.timestamp(), row.key),
+        lambda row: (row.at, row.key),
+        lambda row: (row.key * 7919) % 31,
+        lambda row: (row.version, row.key),
+    ]
+)
+
+
+@hostile
+@given(
+    history=histories,
+    order=orders,
+    before=events,
+    during=events,
+    skew=st.sampled_from([timedelta(0), timedelta(hours=3), timedelta(hours=-3), timedelta(seconds=-40), None]),
+    stops=st.lists(st.integers(1, 6), max_size=4),
+)
+def test_every_row_of_an_unsorted_list_is_kept_in_its_newest_version(history, order, before, during, skew, stops):
+    remote = remote_of(history)
+    remote.order, remote.skew = order, skew
+    remote.events, remote.during = before, during
+    feed = feed_of(remote, total=counted)
+    keeper = Keeper()
+
+    for stop in stops:
+        keeper.sync(feed, stop_after=stop, windows=True)
+    keeper.sync(feed, windows=True)
+    remote.events, remote.during = [], []
+    remote.now += timedelta(minutes=2)
+    for _ in range(3):
+        keeper.sync(feed, windows=True)
+
+    assert keeper.misses(remote) == {}
+
+
+@hostile
+@given(history=histories, order=orders, before=events)
+def test_a_restart_from_any_window_loses_nothing(history, order, before):
+    remote = remote_of(history)
+    remote.order, remote.events = order, before
+    keeper = Keeper()
+    keeper.sync(feed_of(remote, total=counted), windows=True)
+    remote.events = []
+    remote.now += timedelta(minutes=2)
+
+    for rows, cursor in keeper.history:
+        again = Keeper(rows, cursor)
+        for _ in range(2):
+            again.sync(feed_of(remote, total=counted), windows=True)
+        assert again.misses(remote) == {}
+
+
+def unsorted(rows: Iterable[Line]) -> Remote:
+    """A list that shows the newest order first, whatever changed."""
+    remote = Remote(rows)
+    remote.order = lambda row: -row.key
+    return remote
+
+
+@pytest.mark.parametrize("gap", [0, 1, 60])
+def test_windows_of_an_unsorted_list_cost_a_few_requests_a_page(gap):
+    remote, keeper = unsorted(lines(*[gap] * 400)), Keeper()
+
+    keeper.sync(feed_of(remote, page_size=20, total=counted), windows=True)
+
+    assert keeper.misses(remote) == {}
+    assert len(remote.readings) <= 4 * 20 + 10
+
+
+def test_only_the_rows_of_one_tick_are_read_page_by_page():
+    remote, keeper = unsorted(lines(*[60] * 30, *[0] * 10, *[60] * 30)), Keeper()
+
+    keeper.sync(feed_of(remote, page_size=5, total=counted), windows=True)
+
+    paged = [each for each in remote.readings if each.offset]
+    assert keeper.misses(remote) == {}
+    assert {each.hi - each.lo for each in paged if each.hi and each.lo} == {SECOND}
+
+
+def test_a_quiet_unsorted_list_costs_one_request():
+    remote, keeper = unsorted(lines(*[60] * 30)), Keeper()
+    keeper.sync(feed_of(remote, total=counted, overlap=SECOND), windows=True)
+    remote.readings.clear()
+
+    keeper.sync(feed_of(remote, total=counted, overlap=SECOND), windows=True)
+
+    assert len(remote.readings) == 1
+
+
+def test_what_changes_while_an_unsorted_list_is_read_does_not_keep_the_run_from_ending():
+    remote, keeper = unsorted(lines(*[60] * 12)), Keeper()
+
+    def busy(remote: Remote) -> None:
+        remote.now += timedelta(minutes=3)
+        for key in range(100 + 9 * len(remote.readings), 109 + 9 * len(remote.readings)):
+            remote.put(key)
+
+    remote.events = [busy] * 500
+    keeper.sync(feed_of(remote, total=counted), windows=True)
+
+    assert remote.events
+
+
+def test_a_change_time_in_the_future_does_not_move_the_start_of_the_next_windows():
+    remote, keeper = unsorted([*lines(*[60] * 8), Line(99, NOON + timedelta(days=300))]), Keeper()
+    keeper.sync(feed_of(remote, total=counted), windows=True)
+    remote.now += timedelta(hours=5)
+    remote.edit(1)
+
+    keeper.sync(feed_of(remote, total=counted), windows=True)
+
+    assert keeper.misses(remote) == {}
+
+
+def test_an_unsorted_list_that_ignores_its_bounds_is_refused():
+    remote = unsorted(lines(*[60] * 12))
+    read = remote.read
+    feed = feed_of(remote, total=counted, read=lambda each: read(attrs.evolve(each, lo=None, hi=None)))
+
+    with pytest.raises(PluginError, match="filter is ignored"):
+        list(walk_windows(feed, Since()))
+
+
+def test_an_unsorted_list_without_a_count_is_refused():
+    remote = unsorted(lines(60))
+
+    with pytest.raises(ValueError, match="total"):
+        list(walk_windows(feed_of(remote), Since()))
+    with pytest.raises(PluginError, match="how many rows"):
+        list(walk_windows(feed_of(remote, total=lambda _: None), Since()))
 
 
 def _insert(value: int) -> Callable[[list[Any]], None]:

@@ -3,9 +3,10 @@
 `walk_feeds` is for systems that can list by change time: it always reads the *first* page of what is left (key-set
 walking), so nothing that moves can slip past a page number; more rows in one tick of the vendor's clock than fit a page
 are read by key with a seam check; the first import is cut at the ranks of the list and its parts are walked side by
-side. `offset_pages` is for lists that only have offsets, `settled_rows` for lists that only have page numbers,
-`token_pages` for lists that hand out the next page's address or token. `ChangeLists` is the short way for an API whose
-lists by change time all take the same query parameters.
+side. `walk_windows` is for those that can filter by change time and count, and cannot sort: it reads windows of time
+that fit one page. `offset_pages` is for lists that only have offsets, `settled_rows` for lists that only have page
+numbers, `token_pages` for lists that hand out the next page's address or token. `ChangeLists` is the short way for an
+API whose lists by change time all take the same query parameters.
 
 A cursor is never ahead of what was handed out: restarting from it repeats at most the pages under way.
 """
@@ -478,6 +479,93 @@ def _top(top: datetime | None, last: datetime | None, cap: datetime | None) -> d
 
 def _floor(at: datetime, step: timedelta) -> datetime:
     return at - (at - _BEGINNING) % step
+
+
+def walk_windows(feed: ChangeFeed[W], query: Since) -> Iterator[Batch[W]]:
+    """Everything that changed in a list that can be filtered by change time and cannot be sorted.
+
+    One answer cannot move, so windows of time are read that fit one page, oldest first; `total` must tell how many rows
+    a window has. More rows of one tick than fit a page are read by `settled_rows`. `read` may answer in any order,
+    `by_key` is never asked for, and `offset` is a multiple of `limit`, for vendors who number their pages. It takes up
+    to four times as many requests as there are pages. A row may be a tick outside the bounds, for vendors whose bounds
+    are the other way round. Raises `PluginError` when they are ignored, and `TransientError` when the rows of one tick
+    never settle.
+    """
+    if feed.total is None:
+        raise ValueError("Windows are cut by the vendor's count, so the feed needs `total`.")
+    top = _restore(query.cursor, {_WINDOWS: feed}).feeds[_WINDOWS].top
+    start = _begin(_Progress(top=top), feed, query).parts[0]
+    lo, ends, cap, begun = start.lo, [start.hi], start.hi, False
+    while ends:
+        reading = Reading(lo=lo, hi=ends[-1], limit=feed.page_size)
+        page = _read_window(feed, reading)
+        if not begun:
+            begun, bound = True, page.answer.date and page.answer.date + _BOUND_SLACK
+            cap = _cap(bound, [start])
+            # What changes while a long list is read is left to the next run, or this one would never end.
+            if page.more and start.hi is None and bound and all(at is None or at < bound for at in page.times):
+                ends = [bound]
+        if page.more:
+            middle = _middle(feed, reading, page.times)
+            if middle is not None:
+                ends.append(middle)
+                continue
+            for rows in _crowd(feed, reading):
+                yield Batch(rows, _windows_cursor(top))
+            page = attrs.evolve(page, rows=[])
+        top = _top(top, max((at for at in page.times if at), default=None), cap)
+        yield Batch(page.rows, _windows_cursor(top))
+        lo = ends.pop()
+
+
+_WINDOWS = "windows"
+
+
+def _windows_cursor(top: datetime | None) -> str:
+    return msgspec.json.encode(_Cursor({_WINDOWS: _Progress(top=top)})).decode()
+
+
+def _read_window(feed: ChangeFeed[W], reading: Reading) -> _Read[W]:
+    """The page at the reading's offset, and whether the window has more rows than that."""
+    near = attrs.evolve(
+        reading,
+        lo=reading.lo and reading.lo - feed.granularity,
+        hi=reading.hi and reading.hi + feed.granularity,
+        by_key=True,  # no order is promised, so none is checked
+    )
+    for _ in range(_REREADS):
+        answer = feed.read(reading)
+        rows = answer.rows(feed.decoder)
+        times = [_moment(feed, row) for row in rows]
+        problem = _problem(feed, near, times)
+        if not problem:
+            total = feed.total(answer) if feed.total else None
+            if total is None:
+                raise PluginError(f"{answer.url} does not say how many rows there are, so some could be lost.")
+            return _Read(answer, rows, times, total > len(rows))
+    raise PluginError(f"{answer.url} {problem}")
+
+
+def _middle(feed: ChangeFeed[Any], reading: Reading, times: Iterable[datetime | None]) -> datetime | None:
+    """A whole tick that cuts the window in two; `None` if it is one tick wide. It comes from rows, not from a clock."""
+
+    def inside(tick: datetime) -> bool:
+        return (reading.lo is None or tick > reading.lo) and (reading.hi is None or tick < reading.hi)
+
+    ticks = sorted({tick for at in times if at and inside(tick := _floor(at, feed.granularity))})
+    if ticks:
+        return ticks[len(ticks) // 2]
+    after = _floor(reading.lo, feed.granularity) + feed.granularity if reading.lo else None
+    return after if after and inside(after) else None
+
+
+def _crowd(feed: ChangeFeed[W], reading: Reading) -> list[list[Row[W]]]:
+    """All rows of a window that cannot be cut, page by page; those that change meanwhile are in a later window."""
+
+    def read(page: int) -> list[Row[W]]:
+        return _read_window(feed, attrs.evolve(reading, offset=page * reading.limit)).rows
+
+    return list(chunks(settled_rows(read, key=lambda row: row.raw.decode()), feed.page_size))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
