@@ -38,7 +38,8 @@ run compares with it, so that what ships is never out of date. [Quality](quality
 | not rehearsed | the sandbox does not play it, so nothing is known |
 
 A level is reached when every hazard of it and of the levels below passed, is not applicable or is exempt. An exempt
-hazard is played all the same, and an exemption that is no longer needed fails.
+hazard is played all the same, and an exemption that is no longer needed fails. `"quiet-second-run:balance"` is an
+exemption of one stream.
 
 How the kit makes things happen in a sandbox that it does not know is told by the sandbox's `rehearsal()`: see
 `crossdock.sandbox.Rehearsal`, whose methods are all optional. What is not written is not rehearsed and holds the level

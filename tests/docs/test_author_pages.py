@@ -146,6 +146,18 @@ def test_the_short_way_reads_what_the_long_way_does(installed):
             assert len(found) == (20 if query == Since(None) else 2)
 
 
+def test_a_list_is_read_by_windows_as_if_it_could_not_be_sorted(installed):
+    plugin, unsorted = installed("plugin"), installed("unsorted")
+    with open_stage(Subject.of(plugin, "acme")) as stage:
+        long = [record for page in plugin.fetch_orders(stage.session, Since(None)) for record in page.records]
+        stage.sandbox.requests.clear()
+        found = [record for page in unsorted.orders(stage.session, Since(None)) for record in page.records]
+
+        assert sorted(found, key=lambda order: order.key) == sorted(long, key=lambda order: order.key)
+        assert found
+        assert not [each for each in stage.sandbox.requests if "sort" in str(each["query"])]
+
+
 def test_named_records_are_read_by_their_keys(project):
     for _ in range(3):
         project.shop.ship(project.shop.place())

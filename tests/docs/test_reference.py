@@ -29,7 +29,6 @@ NOT_SHOWN = {
     "NotRehearsed": "what the kit is told for what a rehearsal leaves out",
     "Record": "any of the records",
     "Serving": "what serve hands out",
-    "Since": "what a query is that is not ByKeys",
     "deprecated": "for the core and for hooks of ambient plugins",
     "exponent": "what round_money asks",
     "hookspec": "for hooks of ambient plugins",
