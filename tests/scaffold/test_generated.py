@@ -20,7 +20,14 @@ from crossdock.testing import HAZARDS, Subject, play
 
 NAMES = [choices.name for choices in kinds()]
 # Each way of logging in, of reading, each kind of webhook, with and without writes.
-PLAYED = ["acme_header_since", "acme_basic_token", "acme_query_next_link", "acme_oauth_file", "acme_signed_offset"]
+PLAYED = [
+    "acme_header_since",
+    "acme_basic_token",
+    "acme_query_next_link",
+    "acme_oauth_file",
+    "acme_signed_offset",
+    "acme_basic_pages",
+]
 EXEMPT_WHERE_LISTS_ARE_WHOLE = {"restart-from-any-page", "quiet-second-run"}
 
 
@@ -35,7 +42,7 @@ def _run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> 
 def test_all_kinds_are_among_them():
     chosen = list(kinds())
 
-    assert len(chosen) == 25
+    assert len(chosen) == 30
     for name in ("auth", "paging", "webhooks"):
         pairs = {(getattr(each, name), bool(each.writes)) for each in chosen}
         assert len(pairs) == 2 * len({value for value, _ in pairs}), f"{name} with and without writes"

@@ -23,6 +23,7 @@ PAGINGS: Mapping[str, str] = {
     "next-link": "each page names the next one's address",
     "token": "a token that stays good",
     "file": "everything in one file",
+    "pages": "numbered pages, in whatever order",
 }
 WEBHOOKS: Mapping[str, str] = {
     "none": "no webhooks",
@@ -108,7 +109,7 @@ class Choices:
     @property
     def whole(self) -> bool:
         """Whether each run reads everything."""
-        return self.paging in ("offset", "next-link")
+        return self.paging in ("offset", "next-link", "pages")
 
     def path(self, stream: str) -> str:
         """The path of a stream's list."""

@@ -22,7 +22,7 @@ _FROM: Mapping[str, str] = {
         "hookimpl query_auth setting"
     ),
     "crossdock.mapping": "fail one_of text total_difference utc",
-    "crossdock.paging": "ChangeLists chunks offset_pages token_pages",
+    "crossdock.paging": "ChangeLists chunks offset_pages settled_rows token_pages",
     "crossdock.sandbox": "Impossible Rehearsal Sandbox json_response",
     "crossdock.testing": "ConnectorContract ConnectorFixtures Golden",
     "starlette.requests": "Request",
