@@ -12,13 +12,13 @@ from typing import Any
 import attrs
 import pytest
 from cdiscount_sandbox_kit import switchboard
-from connection_kit import DictMemory
 
 from crossdock import Order, Page, Session, Since, evolve
 from crossdock.clock import SystemClock
 from crossdock.http.client import Http
 from crossdock.http.limits import MemoryLimiter
 from crossdock.settings import build
+from crossdock.testing.props import DictMemory
 from crossdock_cdiscount import plugin
 from crossdock_cdiscount.sandbox import CdiscountSandbox, create
 from crossdock_cdiscount.settings import INFO, Settings, endpoint

@@ -10,13 +10,13 @@ from typing import Any
 
 import attrs
 import msgspec
-from connection_kit import DictMemory
 
 from crossdock import Order, Page, Session, Since, evolve
 from crossdock.clock import SystemClock
 from crossdock.http.client import Http
 from crossdock.http.limits import MemoryLimiter
 from crossdock.settings import build
+from crossdock.testing.props import DictMemory
 from crossdock_mirakl import plugin
 from crossdock_mirakl.sandbox import MiraklSandbox
 from crossdock_mirakl.settings import INFO, Settings, endpoint

@@ -11,7 +11,6 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
-from connection_kit import DictMemory
 
 from crossdock import Session
 from crossdock.clock import SystemClock
@@ -19,6 +18,7 @@ from crossdock.http.client import Http
 from crossdock.http.limits import MemoryLimiter
 from crossdock.sandbox import serve
 from crossdock.settings import build
+from crossdock.testing.props import DictMemory
 from crossdock_woocommerce.sandbox import WooSandbox
 from crossdock_woocommerce.settings import INFO, Settings, endpoint
 

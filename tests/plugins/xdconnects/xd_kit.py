@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from connection_kit import DictMemory
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import crossdock_xdconnects
@@ -23,6 +22,7 @@ from crossdock.http.limits import MemoryLimiter
 from crossdock.sandbox import Sandbox
 from crossdock.session import HeldFiles
 from crossdock.settings import Secret, build
+from crossdock.testing.props import DictMemory
 from crossdock_xdconnects.sandbox import XdSandbox
 from crossdock_xdconnects.settings import INFO, Settings, endpoint
 
