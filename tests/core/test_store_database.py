@@ -26,6 +26,7 @@ from crossdock.records import (
 )  # fmt: skip
 from crossdock.store import migrate
 from crossdock.store.database import clean, connect, stamp, unstamp
+from crossdock.store.reach import reach
 from crossdock.store.records import Prepared
 from crossdock.store.store import Store
 
@@ -119,6 +120,29 @@ def test_a_postgresql_server_that_dropped_us_is_connected_to_again(postgres_serv
     assert len(store.journal.events()) == 1
     store.close()
     other.close()
+    postgres_server.drop(url)
+
+
+IDLE = "SHOW idle_in_transaction_session_timeout"
+
+
+@pytest.mark.slow
+def test_a_session_that_stands_still_in_a_transaction_is_ended_unless_its_people_say_otherwise(postgres_server):
+    url = postgres_server.empty()
+    plain, told = connect(url), connect(f"{url}&options=-c%20idle_in_transaction_session_timeout%3D7s")
+    assert (plain.query(IDLE), told.query(IDLE)) == ([("30s",)], [("7s",)])
+    plain.close()
+    told.close()
+    postgres_server.drop(url)
+
+
+@pytest.mark.slow
+def test_a_connection_notices_that_its_server_is_gone_unless_the_address_says_otherwise(postgres_server):
+    url = postgres_server.empty()
+    asked = "keepalives_idle", "tcp_user_timeout"
+    with reach(url) as plain, reach(f"{url}&keepalives_idle=99") as told:
+        assert [plain.info.get_parameters()[name] for name in asked] == ["10", "30000"]
+        assert [told.info.get_parameters()[name] for name in asked] == ["99", "30000"]
     postgres_server.drop(url)
 
 

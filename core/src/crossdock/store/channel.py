@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from crossdock.errors import StoreError
 from crossdock.store.database import Database
+from crossdock.store.reach import reach
 
 _CHANNEL = "crossdock_wake"
-_ALIVE: dict[str, Any] = {
-    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-}  # fmt: skip
-"""A server that is gone without a word is noticed after half a minute."""
 
 
 def tell(database: Database, who: str = "") -> None:
@@ -34,7 +30,7 @@ def listening(url: str) -> Iterator[Callable[[float], list[str]]]:
     import psycopg
 
     try:
-        with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, **_ALIVE) as connection:
+        with reach(url) as connection:
             connection.execute(f"LISTEN {_CHANNEL}")
             yield lambda seconds: [each.payload for each in connection.notifies(timeout=seconds, stop_after=1)]
     except psycopg.Error as error:

@@ -19,6 +19,7 @@ import msgspec
 
 from crossdock import tripwire
 from crossdock.errors import StoreError
+from crossdock.store.reach import driver, reach
 from crossdock.store.statements import merge_sql, percent, upsert_sql
 
 _SMALL = 20  # below this many rows a COPY costs more than it saves on PostgreSQL
@@ -232,13 +233,7 @@ class Postgres(Database):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        try:
-            import psycopg
-        except ImportError as error:
-            raise StoreError(
-                "PostgreSQL needs a driver that is not installed.", hint="pip install 'crossdock[postgres]'"
-            ) from error
-        self._psycopg = psycopg
+        self._psycopg = driver()
         self._temporary: set[str] = set()
         self._closed = False
         self._soft = False
@@ -246,7 +241,7 @@ class Postgres(Database):
 
     def _connect(self) -> Any:
         try:
-            return self._psycopg.connect(self.url.replace("+psycopg", "", 1), autocommit=True)
+            return reach(self.url)
         except self._psycopg.Error as error:
             raise StoreError(
                 f"PostgreSQL at {_place(self.url)} cannot be reached: {str(error).strip()}.",
@@ -286,6 +281,10 @@ class Postgres(Database):
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement for each row, in one round trip."""
         if not rows:
+            return
+        if len(rows) == 1:
+            # Not as a pipeline: a process that stood still before its end would keep its locks (see `reach.IDLE`).
+            self.run(sql, rows[0])
             return
         with self._lock, self._told():
             if not self._depth:
