@@ -23,6 +23,7 @@ THREADS = 8
 
 _TICK = 0.5  # seconds: what other processes ask for, and what its time has come for, is seen after this at the latest
 _SHARE = 10  # looking takes a tenth of the time at most: when thousands of lanes are due, a look is dear
+_PAUSE = 5.0  # seconds: but a look that had to wait for the database is no reason to stand still
 _GATHER = 0.03  # a vendor that sends one webhook usually sends several
 _SEEN = 10.0
 _CHORES = 24 * 3600.0
@@ -123,7 +124,7 @@ class Embedded:
                     self._look, looked = False, monotonic()
                     self._due = self._lanes.due()
                     self._hand_out()
-                    soon = looked + _SHARE * (monotonic() - looked)
+                    soon = looked + min(_SHARE * (monotonic() - looked), _PAUSE)
                 else:
                     self._hand_out()
                 if monotonic() - seen >= _SEEN:

@@ -80,6 +80,8 @@ def _read(bench: Bench, lane: Lane, lease: Lease) -> Turn:
         raise
     except CrossdockError as error:
         return _read_failed(bench, lane, row, error, None)
+    if isinstance(pulled.error, StoreError):
+        raise pulled.error  # ours and not the vendor's: a lease that is lost, or the database; the stream is still due
     if pulled.error is not None:
         return _read_failed(bench, lane, row, pulled.error, pulled)
     if pulled.state == "done":
@@ -160,6 +162,8 @@ def _deliver(bench: Bench, lane: Lane, lease: Lease) -> Turn:
         raise
     except CrossdockError as error:
         return _deliver_failed(bench, lane, error, failures, None)
+    if isinstance(pushed.error, StoreError):
+        raise pushed.error
     if pushed.error is not None:
         return _deliver_failed(bench, lane, pushed.error, failures, pushed)
     if failures:
