@@ -340,6 +340,21 @@ def test_prices_are_compared_across_tax_modes(project: Project) -> None:
     assert told(compare(project, flow.name)) == [("different", net.key, "amount", "10.00", "10.84")]
 
 
+def test_a_price_without_a_list_is_that_of_all_lists_without_one_of_their_own(project: Project) -> None:
+    general = Price(sku="A", amount=Decimal("10.00"), currency="EUR")
+    own = evolve(general, amount=Decimal("12.00"), price_list="DE")
+    project.erp.prices = {each.key: each for each in (general, own)}
+    flow = project.flow("prices", source="erp", target="shop")
+    project.deliver(flow)
+    shown = [evolve(general, price_list=name) for name in ("FR", "ES")]
+    foreign = evolve(general, price_list="SE", amount=Decimal("115.00"), currency="SEK")
+    project.shop.prices = {each.key: each for each in (*shown, own, foreign)}
+    assert compare(project, flow.name).agrees
+    changed = evolve(shown[1], amount=Decimal("9.00"))
+    project.shop.prices[changed.key] = changed
+    assert told(compare(project, flow.name)) == [("different", general.key, "amount", "10.00", "9.00")]
+
+
 def test_products_are_compared_by_sku(project: Project) -> None:
     project.erp.products = {"1": Product(key="1", sku="A", name="Cup"), "2": Product(key="2", sku="B", name="Pot")}
     flow = project.flow("products", source="erp", target="shop")

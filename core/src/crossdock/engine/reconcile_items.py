@@ -58,13 +58,22 @@ def compare_prices(bench: Bench, flow: FlowRow, reader: Reader, result: Comparis
         if each.key not in exact:
             tiers.setdefault((each.sku, each.from_quantity), []).append(each)
         exact[each.key] = each
-    for key, record in sorted(wanted.items()):
-        price: Price = _translated(bench, flow, reader, record)
+    prices: dict[str, Price] = {key: _translated(bench, flow, reader, record) for key, record in sorted(wanted.items())}
+    own = {(each.sku, each.price_list) for each in prices.values() if each.price_list}
+    for key, price in prices.items():
         same_tier = tiers.get((price.sku, price.from_quantity), [])
-        found = exact.get(price.key) or (exact[same_tier[0].key] if len(same_tier) == 1 else None)
-        if found is None:
+        if price.key in exact:
+            there = [exact[price.key]]
+        elif not price.price_list:
+            # It is for all lists of the target that have no price of their own and take its currency.
+            lists = [exact[each.key] for each in same_tier if (price.sku, each.price_list) not in own]
+            there = [each for each in lists if each.currency == price.currency] or lists
+        else:
+            there = [exact[each.key] for each in same_tier] if len(same_tier) == 1 else []
+        if not there:
             _missing(bench, flow, reader, result, key, price.ref, price.key)
             continue
+        found = next((each for each in there if _price_difference(price, each)[0]), there[0])
         field, expected, shown = _price_difference(price, found)
         if field:
             _different(bench, flow, result, key, price.ref, found.key, field, expected, shown)
