@@ -91,6 +91,14 @@ scale: setup ## Simulate an installation of many from measured costs, and renew 
 	$(BIN)/python -W ignore -m benchmarks.real_run
 	$(BIN)/python -m benchmarks.scale --write
 
+.PHONY: soak
+soak: setup ## Let everything run at once for 20 minutes under faults and kills (make soak DATABASE=postgresql)
+	$(BIN)/python -W ignore -m benchmarks.soak --database $(or $(DATABASE),sqlite)
+
+.PHONY: torture
+torture: setup ## Kill, freeze, cut off and replace machines on a PostgreSQL that crashes, for many rounds
+	CROSSDOCK_TORTURE_ROUNDS=10 $(BIN)/python -m pytest -q -o faulthandler_timeout=0 tests/core/test_many_machines.py
+
 # -- keeping house -----------------------------------------------------------------------------------
 
 .PHONY: docs
