@@ -47,6 +47,11 @@ def once(yard: Fleet) -> bool:
     return yard.erp.references() == [f"shop-{number:05}" for number in range(1, yard.placed + 1)]
 
 
+def unhurried(yard: Fleet) -> None:
+    """Let reading take so long that two who did it at once would be seen."""
+    yard.shop.fault("slow", method="GET", path="since=", seconds=0.4, times=1_000_000)
+
+
 def lost(machine: Machine) -> list[str]:
     """What a machine says of work that it lost to another one."""
     return [turn["text"] for turn in machine.turns("orders") if "Another worker took over" in turn["text"]]
@@ -158,6 +163,7 @@ def next_version(tmp_path):
 
 
 def test_workers_are_replaced_by_those_of_another_version_while_orders_come_in(yard, next_version):
+    unhurried(yard)
     old = [yard.start("run", "--no-web"), yard.start("worker")]
     until(lambda: all(each.turns("orders") for each in old))
     yard.place(5)
@@ -207,6 +213,7 @@ def storm(yard: Fleet, dice: random.Random) -> None:
 
 def test_in_a_storm_each_order_arrives_once_and_within_the_vendors_limits(yard):
     dice = random.Random(7)
+    unhurried(yard)
     for words in (("run", "--no-web"), ("run", "--no-web"), ("worker",)):
         yard.start(*words)
     until(lambda: all(each.turns("orders") for each in yard.machines))
