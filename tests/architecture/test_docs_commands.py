@@ -228,6 +228,8 @@ def test_the_readme_works_as_written(tmp_path: Path) -> None:
             if words[:2] == ["explain", "order"]:
                 effects = json.loads(crossdock("effects", "list", "--all", "--json"))
                 words[2] = next(effect["key"] for effect in effects if effect["flow"] == "to-erp")
+            if words[:2] == ["stock", "list"]:
+                words[2] = json.loads(crossdock("stock", "list", "--json"))[0]["sku"]
             crossdock(*words)
             if words[0] == "init":
                 home = tmp_path / words[1]
