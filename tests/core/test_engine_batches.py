@@ -13,6 +13,8 @@ from crossdock.engine import decide
 from crossdock.engine.route import check_flow
 from crossdock.errors import AccessError, PluginError, UsageError
 
+HOUR = timedelta(hours=1)
+
 
 def stock(world, **options):
     return world.flow("balance", "erp", "shop", **options)
@@ -415,3 +417,28 @@ def test_a_flow_that_cannot_work_is_refused_with_the_reason(world, change, words
 
 def test_a_flow_that_works_is_accepted(world):
     check_flow(world.bench, stock(world))
+
+
+# -- what another worker took meanwhile ----------------------------------------------------------------
+
+
+def test_what_another_worker_took_and_gave_back_is_claimed_anew_and_nothing_breaks(world):
+    flow = stock(world)
+    world.erp.stock(**{f"SKU-{number:03}": number for number in range(100)})
+    world.pull("erp", "balance")
+    taken = []
+
+    def take(method, path):
+        if path == "/published" and not taken:
+            taken.append(world.store.effects.recover(flow.name, [], world.clock.now() + HOUR, HOUR, ("balance",)))
+
+    world.shop.between = take
+    pushed = world.push(flow)
+    world.shop.between = None
+    world.later(hours=1)
+    world.push(flow)
+
+    assert taken[0] > 10
+    assert pushed.state == "done"
+    assert world.shop.published == {f"SKU-{number:03}": str(number) for number in range(100)}
+    assert set(world.states(flow).values()) == {"done"}

@@ -123,7 +123,8 @@ class Settling:
         self.error: CrossdockError | None = None
         self._held_until: datetime | None = None
         self._troubles = 0
-        self._under_way: dict[int, tuple[int, Marker]] = {}
+        # By effect and attempt: what another worker took may be claimed anew while the lost attempt still ends.
+        self._under_way: dict[tuple[int, int], Marker] = {}
         self._lock = threading.Lock()
         self._catching_up = threading.Lock()
         self._turns = Turns()
@@ -144,30 +145,33 @@ class Settling:
         if not under_way:
             return
         now = self.bench.clock.now()
-        claimed = {number: attempts for number, (attempts, _) in under_way.items()}
+        claimed: dict[int, int] = {}
+        for number, attempts in under_way:
+            claimed[number] = max(attempts, claimed.get(number, 0))
         renewed = self.bench.store.effects.renew(claimed, self.bench.owner, now, LEASE)
-        lost = {id(marker) for number, (_, marker) in under_way.items() if number not in renewed}
-        for _, marker in under_way.values():
+        kept = {(number, claimed[number]) for number in renewed}
+        lost = {id(marker) for key, marker in under_way.items() if key not in kept}
+        for marker in under_way.values():
             if id(marker) not in lost:
                 marker.until = now + LEASE
 
     def _take(self, effects: Sequence[Effect]) -> None:
         with self._lock:
             for effect in effects:
-                self._under_way[effect.id] = (effect.attempts, Marker(unstamp(effect.lease_until)))
+                self._under_way[effect.id, effect.attempts] = Marker(unstamp(effect.lease_until))
 
     def _drop(self, effects: Sequence[Effect]) -> None:
         with self._lock:
             for effect in effects:
-                self._under_way.pop(effect.id, None)
+                self._under_way.pop((effect.id, effect.attempts), None)
 
     def _marker(self, effects: Sequence[Effect]) -> Marker:
         """One marker for effects that leave together; leases that are half over are renewed first."""
         with self._lock:
-            until = min(self._under_way[effect.id][1].until or _NEVER for effect in effects)
+            until = min(self._under_way[effect.id, effect.attempts].until or _NEVER for effect in effects)
             marker = Marker(until)
             for effect in effects:
-                self._under_way[effect.id] = effect.attempts, marker
+                self._under_way[effect.id, effect.attempts] = marker
         if until - self.bench.clock.now() < LEASE / 2:
             self._renew()
         return marker
