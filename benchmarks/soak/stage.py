@@ -71,7 +71,7 @@ class Stage:
         prints.seed(orders=0, products=3, seed=1, simple=True)
         goods = _articles(prints)
         self.goods = goods[0]
-        self._enter(SUPPLIER, "xdconnects", skus=goods, clock=now)
+        self._enter(SUPPLIER, "xdconnects", skus=goods, clock=now).change_stock(self.goods, 1_000_000)
 
     def _enter(self, name: str, connector: str, **options: Any) -> Any:
         twin = make(self.app.registry.connector(connector), (), **options)
