@@ -433,3 +433,15 @@ def test_one_connection_never_gets_all_threads(threads, reads, deliveries):
 
 def test_deliveries_to_one_connection_get_half_of_the_threads():
     assert sum(map(Shares(many("deliver", "erp", 1), 8).take, many("deliver", "erp", 99))) == 3
+
+
+def test_a_stream_that_takes_longer_to_read_than_its_interval_leaves_room_for_others(world):
+    turn_on(world, every="1m")
+    world.shop.between = lambda method, path: world.later(minutes=5)
+    worker = turner(world)
+    worker.turn()
+    world.shop.between = None
+
+    assert worker.due() == []
+    world.later(minutes=1)
+    assert worker.due() == ["shop orders"]
