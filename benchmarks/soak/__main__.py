@@ -17,6 +17,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="leave the project in this folder")
     asked = parser.parse_args()
     clock.set_up(asked.speed)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # workers and database end with us
     from benchmarks.soak.play import Soak
 
     with contextlib.ExitStack() as stack:
