@@ -494,7 +494,6 @@ def live(day: Day) -> None:
     day.settle()
 
     assert not day.books.wrong, (day.books.wrong, day.story)
-    assert day.shown() == day.left(), day.told()
 
 
 DAYS = [("sqlite_files", seed) for seed in (0, 1, 2, 1033)] + [("postgres_server", 100)]
@@ -508,6 +507,7 @@ def test_nothing_is_published_that_is_not_free_and_in_the_end_everything_that_is
     with a_day(tmp_path, server, systems, depot_site, depots, random.Random(seed)) as day:
         live(day)
 
+        assert day.shown() == day.left(), day.told()
         assert day.cuts > 0
         assert day.books.raised > 3
         assert day.books.published > 10

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crossdock.errors import CrossdockError
-
 if TYPE_CHECKING:  # this module is loaded into every pytest of whoever has Crossdock installed
     from crossdock.http.recorded import Recorded
     from crossdock.testing.bundle import Bundle, Failure
@@ -58,6 +56,7 @@ def collect(file_path: Path, parent: pytest.Collector) -> pytest.Collector | Non
 class _File(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One test."""
+        from crossdock.errors import CrossdockError
         from crossdock.testing.bundle import read
 
         try:
@@ -96,6 +95,8 @@ class Replay(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **more: Any) -> Any:
         """The failure in the vendor's words; anything else as pytest shows it."""
+        from crossdock.errors import CrossdockError
+
         if excinfo.errisinstance(StillFails):
             return str(excinfo.value)
         if excinfo.errisinstance(CrossdockError):
