@@ -29,10 +29,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from crossdock.sandbox.clock import VendorClock
 from crossdock.sandbox.faults import Fault, FaultMiddleware, dated
 from crossdock.sandbox.rehearsal import Impossible, NotRehearsed, Rehearsal
 
-__all__ = ["Fault", "Impossible", "NotRehearsed", "Rehearsal", "Sandbox", "Serving", "json_response", "serve"]
+__all__ = [
+    "Fault", "Impossible", "NotRehearsed", "Rehearsal", "Sandbox", "Serving", "VendorClock", "json_response", "serve",
+]  # fmt: skip
 
 
 def json_response(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
+from crossdock.sandbox import VendorClock
 from crossdock_extendcommerce.sandbox.refusal import Refusal
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -16,37 +15,13 @@ STOCKHOLM = ZoneInfo("Europe/Stockholm")
 _DIGITS = (0, 0, 3, 0, 7, 0, 2, 1)
 
 
-class Clock:
-    """The vendor's clock: aware UTC with the precision of an SQL Server ``datetime`` (1/300 s)."""
+class Clock(VendorClock):
+    """The vendor's clock, with the precision of an SQL Server ``datetime`` (1/300 s)."""
 
-    def __init__(self, source: Callable[[], datetime] | None = None) -> None:
-        self._source = source or (lambda: datetime.now(UTC))
-        self._ahead = timedelta()
-        self._held: datetime | None = None
-
-    def now(self) -> datetime:
-        """The moment now, in UTC, rounded as the vendor's database rounds (…0, …3, …7 milliseconds)."""
-        exact = self._held if self._held is not None else self._source().astimezone(UTC) + self._ahead
+    def coarse(self, exact: datetime) -> datetime:
+        """Rounded as the vendor's database rounds (…0, …3, …7 milliseconds)."""
         milliseconds = round(round(exact.microsecond * 300 / 1_000_000) * 1000 / 300)
         return exact.replace(microsecond=0) + timedelta(milliseconds=milliseconds)
-
-    def advance(self, seconds: float) -> datetime:
-        """Move the clock `seconds` ahead and return the new time."""
-        self._ahead += timedelta(seconds=seconds)
-        return self.now()
-
-    def set(self, now: datetime) -> None:
-        """Set the clock; it goes on running."""
-        self._ahead = now - self._source().astimezone(UTC)
-
-    @contextmanager
-    def at(self, moment: datetime) -> Iterator[None]:
-        """What is done inside is done at `moment`."""
-        self._held = moment.astimezone(UTC)
-        try:
-            yield
-        finally:
-            self._held = None
 
 
 def wire_date(moment: datetime, key: str = "", *, offset: bool = True) -> str:

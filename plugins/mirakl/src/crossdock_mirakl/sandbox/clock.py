@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from crossdock.sandbox import VendorClock
 from crossdock_mirakl.sandbox.refusal import Refusal
 
 OPERATOR_ZONE = ZoneInfo("Europe/Paris")
 
 
-class Clock:
-    """The operator's clock: aware UTC in whole milliseconds."""
+class Clock(VendorClock):
+    """The operator's clock, in whole milliseconds."""
 
-    def __init__(self, source: Callable[[], datetime] | None = None) -> None:
-        self._source = source or (lambda: datetime.now(UTC))
-        self._ahead = timedelta()
-        self._held: datetime | None = None
-
-    def now(self) -> datetime:
-        """The moment now, in UTC."""
-        exact = self._held if self._held is not None else self._source().astimezone(UTC) + self._ahead
+    def coarse(self, exact: datetime) -> datetime:
+        """Milliseconds."""
         return exact.replace(microsecond=exact.microsecond // 1000 * 1000)
-
-    def advance(self, seconds: float) -> datetime:
-        """Move the clock `seconds` ahead and return the new time."""
-        self._ahead += timedelta(seconds=seconds)
-        return self.now()
-
-    def set(self, now: datetime) -> None:
-        """Set the clock; it goes on running."""
-        self._ahead = now - self._source().astimezone(UTC)
-
-    @contextmanager
-    def at(self, moment: datetime) -> Iterator[None]:
-        """What is done inside is done at `moment`."""
-        self._held = moment.astimezone(UTC)
-        try:
-            yield
-        finally:
-            self._held = None
 
 
 def seconds_date(moment: datetime | None) -> str | None:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from crossdock.sandbox import VendorClock
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 _SATURDAY = 5
 
 
-class Clock:
-    """The supplier's clock, in aware UTC and whole seconds."""
-
-    def __init__(self, source: Callable[[], datetime] | None = None) -> None:
-        self._source = source or (lambda: datetime.now(UTC))
-        self._ahead = timedelta()
-
-    def now(self) -> datetime:
-        """The moment now, in UTC."""
-        return (self._source().astimezone(UTC) + self._ahead).replace(microsecond=0)
+class Clock(VendorClock):
+    """The supplier's clock, in whole seconds."""
 
     def today(self) -> date:
         """The date in Amsterdam."""
         return self.now().astimezone(AMSTERDAM).date()
-
-    def advance(self, seconds: float) -> datetime:
-        """Move the clock `seconds` ahead and return the new time."""
-        self._ahead += timedelta(seconds=seconds)
-        return self.now()
-
-    def set(self, now: datetime) -> None:
-        """Set the clock; it goes on running."""
-        self._ahead = now - self._source().astimezone(UTC)
 
     def working_day(self, days: int) -> date:
         """The date `days` working days from today; Saturdays and Sundays do not count."""
