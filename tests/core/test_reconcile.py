@@ -155,6 +155,15 @@ def test_a_cent_that_the_sources_own_lines_miss_is_no_difference(project: Projec
     assert any("rounding" in note for note in result.notes)
 
 
+def test_what_a_supplier_asks_is_not_compared_with_what_the_customer_pays(delivered: Project) -> None:
+    supplier = delivered.app.registry.connector("dock")
+    supplier.info = evolve(supplier.info, binding_orders=True)
+    change_target(delivered, "1", total=Decimal("4.20"), currency="SEK")
+    result = compare(delivered)
+    assert (result.matched, result.findings) == (3, [])
+    assert any("asks prices of its own" in note for note in result.notes)
+
+
 def test_the_target_is_expected_to_have_what_tables_and_totals_policy_make(project: Project) -> None:
     project.shop.orders = {"1": evolve(order("1"), total=Decimal("12.00"))}
     project.deliver(project.flow(totals="line"))
