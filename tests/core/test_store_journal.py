@@ -264,6 +264,16 @@ def test_a_run_whose_process_ended_is_not_called_running_for_ever(store):
     assert [store.journal.run(each).state for each in (run, other)] == ["failed", "running"]
 
 
+def test_a_delivery_that_fell_silent_is_not_called_running_for_ever(store):
+    silent, lively = (store.journal.begin("push", NOW, connection="erp", flow="orders") for _ in range(2))
+    other = store.journal.begin("push", NOW, connection="erp", flow="stock")
+    store.journal.lives(lively, NOW + 2 * MINUTE)
+
+    store.journal.bury_silent("erp", "orders", NOW + MINUTE, NOW + 3 * MINUTE)
+
+    assert [store.journal.run(each).state for each in (silent, lively, other)] == ["failed", "running", "running"]
+
+
 def exchange(number, status=200, error=""):
     return Exchange(
         at=NOW, method="GET", url=f"https://x/{number}", status=status, seconds=0.0123, request_body="\x00",

@@ -81,12 +81,14 @@ class _Push(Batches):
 
     def run(self, patience: timedelta) -> Pushed:
         bench, flow, store = self.bench, self.flow, self.bench.store
-        self.number = store.journal.begin("push", bench.clock.now(), connection=flow.writes_to, flow=flow.name)
+        begun = bench.clock.now()
+        store.journal.bury_silent(flow.writes_to, flow.name, begun - LEASE, begun)
+        self.number = store.journal.begin("push", begun, connection=flow.writes_to, flow=flow.name)
         know(run=self.number)
         calls = self.opened.session.http.count
         stop = threading.Event()
         threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True).start()
-        deadline = bench.clock.now() + patience
+        deadline = begun + patience
         state = "done"
         try:
             while not bench.clock.stopping:

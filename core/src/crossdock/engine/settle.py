@@ -137,6 +137,7 @@ class Settling:
         while not stop.wait(HEARTBEAT):
             with contextlib.suppress(StoreError):
                 self._renew()
+                self.bench.store.journal.lives(self.number, self.bench.clock.now())
 
     def _renew(self) -> None:
         """Extend the leases of what is under way, and with them the time until which it may be sent."""

@@ -54,15 +54,20 @@ class Journal:
         """Start a run; answers its id."""
         with self._db.quick() as db:
             rows = db.query(
-                "INSERT INTO run (kind, connection, stream, flow, state, started_at) VALUES (?, ?, ?, ?, 'running', ?) "
-                "RETURNING id",
-                (kind, connection, stream, flow, stamp(now)),
+                "INSERT INTO run (kind, connection, stream, flow, state, started_at, alive_at) "
+                "VALUES (?, ?, ?, ?, 'running', ?, ?) RETURNING id",
+                (kind, connection, stream, flow, stamp(now), stamp(now)),
             )
         return int(rows[0][0])
 
     def progress(self, run: int, counts: Mapping[str, Any]) -> None:
         """Write a run's counts while it goes on."""
         self._db.run("UPDATE run SET counts = ? WHERE id = ?", (msgspec.json.encode(dict(counts)).decode(), run))
+
+    def lives(self, run: int, now: datetime) -> None:
+        """A run still goes on."""
+        with self._db.transaction(durable=False) as db:
+            db.run("UPDATE run SET alive_at = ? WHERE id = ?", (stamp(now), run))
 
     def end(self, run: int, state: str, counts: Mapping[str, Any], message: str, now: datetime) -> None:
         """Finish a run as ``done``, ``failed``, ``waiting`` or ``stopped``."""
@@ -75,12 +80,19 @@ class Journal:
 
     def bury(self, connection: str, stream: str, now: datetime) -> None:
         """Pulls of a stream that say they run, although nobody has the lease: their process ended before they did."""
+        self._bury("kind = 'pull' AND connection = ? AND stream = ?", (connection, stream), now)
+
+    def bury_silent(self, connection: str, flow: str, since: datetime, now: datetime) -> None:
+        """Pushes of a flow into a connection that say they run, but were last heard of before `since`."""
+        silent = "kind = 'push' AND connection = ? AND flow = ? AND alive_at < ?"
+        self._bury(silent, (connection, flow, stamp(since)), now)
+
+    def _bury(self, which: str, values: tuple[str, ...], now: datetime) -> None:
         with self._db.transaction(durable=False) as db:
             rows = db.query(
                 "UPDATE run SET state = 'failed', ended_at = ?, message = 'The process ended before the run did.' "
-                "WHERE connection = ? AND stream = ? AND kind = 'pull' AND state = 'running' "
-                f"RETURNING {_COUNTED}",
-                (stamp(now), connection, stream),
+                f"WHERE state = 'running' AND {which} RETURNING {_COUNTED}",
+                (stamp(now), *values),
             )
             self._count(rows, "failed", now)
 

@@ -9,8 +9,8 @@ from typing import Any
 from crossdock.errors import StoreError
 from crossdock.store.database import Database, sqlite_path
 
-HEAD = "0007"
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+HEAD = "0008"
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 
 def current(database: Database) -> str | None:

@@ -281,6 +281,7 @@ class Run(Table, table=True):
     flow: str = Field(default="", sa_column=_text(default=""))
     state: str = Field(sa_column=_text())
     started_at: str = Field(sa_column=_text())
+    alive_at: str = Field(default="", sa_column=_text(default=""))
     ended_at: str | None = Field(default=None, sa_column=_text(nullable=True))
     counts: str = Field(default="{}", sa_column=_text(default="{}"))
     message: str = Field(default="", sa_column=_text(default=""))
