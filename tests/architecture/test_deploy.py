@@ -155,7 +155,7 @@ def test_the_steps_of_the_image_make_something_that_runs_is_healthy_and_stops(tm
     )  # fmt: skip
     try:
         assert running.stdout is not None
-        assert "Runs with 8 workers; webhooks are taken in at" in running.stdout.readline()
+        assert any("Runs with 8 workers; webhooks are taken in at" in line for line in running.stdout)
         health = json.loads(here(last("HEALTHCHECK").partition(" CMD ")[2]))
         assert subprocess.run(health, env=clean, check=False).returncode == 0
         running.send_signal(signal.SIGTERM)

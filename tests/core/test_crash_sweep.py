@@ -75,6 +75,13 @@ def scenario(depot_site):
 
 
 @pytest.fixture
+def single(scenario):
+    """One order, so that no two deliveries go on at the same time: each step has its own number in every turn."""
+    shop, erp = scenario.systems
+    return attrs.evolve(scenario, systems=(attrs.evolve(shop, fill=lambda twin: twin.order("0")), erp))
+
+
+@pytest.fixture
 def sweep(tmp_path, depots):
     """Sweeps a scenario; just the steps whose names have one of `words` in them, or that come after `after`."""
 
@@ -106,8 +113,8 @@ def test_orders_arrive_once_wherever_the_process_is_killed(sweep, scenario):
     assert len(swept.steps) == swept.count
 
 
-def test_a_step_of_each_phase_is_tried_in_one_turn(tmp_path, scenario, depots):
-    shipping = attrs.evolve(scenario, flows=(ORDERS, PARCELS), acts=(ship,))
+def test_a_step_of_each_phase_is_tried_in_one_turn(tmp_path, single, depots):
+    shipping = attrs.evolve(single, flows=(ORDERS, PARCELS), acts=(ship,))
     with Sweep(shipping, tmp_path, "", depots) as made:
         orders, parcels = (
             next(n for n, name in phase.items() if word in name and "was answered" in name)
@@ -120,8 +127,8 @@ def test_a_step_of_each_phase_is_tried_in_one_turn(tmp_path, scenario, depots):
     assert ["/orders" in swept.steps[0].name, "/reports" in swept.steps[1].name] == [True, True]
 
 
-def test_which_step_of_a_turn_it_was_is_found_out(tmp_path, scenario, depots):
-    broken = attrs.evolve(scenario, acts=(lambda twins: None,), work="broken_engine:never_asks")
+def test_which_step_of_a_turn_it_was_is_found_out(tmp_path, single, depots):
+    broken = attrs.evolve(single, acts=(lambda twins: None,), work="broken_engine:never_asks")
     with Sweep(broken, tmp_path, "", depots) as made:
         sent = next(n for n, name in made.phases[0].items() if "was answered" in name)
         swept = made.run([sent, max(made.phases[1])], together=True)

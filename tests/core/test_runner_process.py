@@ -17,6 +17,11 @@ def line(crossdock):
     return wired(crossdock)
 
 
+def reads(line):
+    """The requests for orders that the shop has got."""
+    return [each for each in list(line.shop.requests) if each["path"] == "/orders"]
+
+
 def test_it_reads_hands_on_and_says_who_it_is(line):
     line.shop.order("1")
     with process(line, "run", "--port", "0") as runner:
@@ -53,7 +58,7 @@ def test_it_stops_within_ten_seconds_also_when_a_vendor_does_not_answer(line):
     line.shop.order("1")
     line.shop.fault("slow", path="/orders", seconds=25)
     with process(line, "run", "--port", "0") as runner:
-        until(lambda: line.shop.requests)
+        until(lambda: reads(line))
 
         assert runner.stop() < 10
         assert (runner.process.returncode, runner.lines[-1]["left"]) == (0, ["shop orders"])
@@ -64,7 +69,7 @@ def test_it_stops_within_ten_seconds_also_when_a_vendor_does_not_answer(line):
 def test_a_second_signal_ends_it_at_once(line):
     line.shop.fault("slow", path="/orders", seconds=25)
     with process(line, "run", "--no-web") as runner:
-        until(lambda: line.shop.requests)
+        until(lambda: reads(line))
         runner.process.send_signal(signal.SIGINT)
         assert any(b"Stopping" in line for line in iter(runner.process.stderr.readline, b""))
 
@@ -89,13 +94,18 @@ def test_killed_in_the_middle_of_a_delivery_it_goes_on_and_sends_once(line, monk
 
 def test_two_on_one_database_share_the_work(line):
     with process(line, "run", "--no-web") as first, process(line, "worker") as second:
-        until(lambda: first.turns("orders") or second.turns("orders"))
+
+        def done():
+            turns = first.turns("orders") + second.turns("orders")
+            return [each for each in turns if each["state"] == "done"]
+
+        until(done)
         line.shop.order("1")
         line.run("stream", "now", "shop", "orders")
-        until(lambda: references(line) == ["shop-1"])
+        until(lambda: references(line) == ["shop-1"] and len(done()) == 2)
         assert sorted(each["kind"] for each in line.json("status")["workers"]) == ["run", "worker"]
 
-    assert len([each for each in line.shop.requests if each["path"] == "/orders"]) == 2
+    assert len(reads(line)) == 2, first.lines + second.lines
 
 
 def test_a_runner_that_was_killed_is_missed(line):
