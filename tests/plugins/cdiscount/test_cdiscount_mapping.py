@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -216,6 +217,14 @@ def test_a_sale_that_is_not_complete_stays_out_unless_it_is_wanted(single):
 
     assert to_order(order, SETTINGS) == NOT_COMPLETE
     assert mapped(single, evolve(SETTINGS, import_processing=True)).status == "pending"
+
+
+def test_what_waits_for_the_seller_has_to_be_accepted_within_the_hours_that_he_names(single):
+    single |= {"status": "WaitingAcceptance", "purchasedAt": "2026-03-01T10:00:00Z"}
+    within = evolve(SETTINGS, accept_within=48)
+
+    assert mapped(single, within).accept_by == datetime(2026, 3, 3, 10, tzinfo=UTC)
+    assert mapped(single).accept_by is mapped(single | {"status": "InPreparation"}, within).accept_by is None
 
 
 def test_a_channel_that_was_not_chosen_stays_out(single):

@@ -127,6 +127,13 @@ def test_every_documented_state_has_a_status(state: str, status: str) -> None:
     assert (order(state).status, order(state).raw_status) == (status, state)
 
 
+def test_what_waits_for_the_seller_has_to_be_accepted_within_the_operators_hours() -> None:
+    waiting, accepted = row("WAITING_ACCEPTANCE", created_date="2026-03-01T10:00:00Z"), row("SHIPPING")
+
+    assert to_order(waiting, accept_within=120).accept_by == datetime(2026, 3, 6, 10, tzinfo=UTC)
+    assert to_order(waiting).accept_by is to_order(accepted, accept_within=120).accept_by is None
+
+
 def test_a_staging_order_is_left_out_with_a_reason() -> None:
     assert to_order(row("STAGING")) == "still checked by the operator"
 

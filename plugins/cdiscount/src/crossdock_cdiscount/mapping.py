@@ -7,6 +7,7 @@ had submitted (`offerPrice`) stays in the extras.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +54,8 @@ def to_order(order: wire.Order, settings: Settings) -> Order | str:
     charges = tuple([_shipping(each) for each in parts.counted if each.shipping or _sum(each.shipping_taxes)])
     tax = sum([each.tax for each in lines], ZERO) + sum([each.tax for each in charges], ZERO)
     billing = order.billing_address
+    waits = order.status == "WaitingAcceptance" and parts.by_seller
+    hours = settings.accept_within
     key = text(required(order.order_id, "orderId"))
     return Order(
         key=key,
@@ -76,7 +79,8 @@ def to_order(order: wire.Order, settings: Settings) -> Order | str:
             paid=order.status == "InPreparation" or order.status in GONE,
         ),
         fulfilled_by="seller" if parts.by_seller else "third_party",
-        needs_acceptance=order.status == "WaitingAcceptance" and parts.by_seller,
+        needs_acceptance=waits,
+        accept_by=placed + timedelta(hours=hours) if waits and placed and hours else None,
         ship_by=utc(order.shipped_at_max, "shippedAtMax"),
         extras=_extras(order, parts, shipping),
         updated_at=utc(order.updated_at, "updatedAt"),

@@ -33,6 +33,12 @@ def _pace(text: str) -> str | None:
     return None if good else "Calls a minute is a whole number from 1 to 6000."
 
 
+def _hours(text: str) -> str | None:
+    digits = text.strip()
+    good = digits.isascii() and digits.isdigit() and int(digits) <= 24 * 90
+    return None if good else "Hours are a whole number from 0 to 2160, for example 48."
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The settings of a connection, in the vendor's words."""
@@ -60,6 +66,10 @@ class Settings:
     import_processing: bool = setting(
         "Import orders in Processing", help="As pending, before the sale is complete", default=False
     )
+    accept_within: int = setting(
+        "Hours to accept", help="With manual validation: after how many hours an order is lost; 0: not known",
+        default=0, check=_hours,
+    )  # fmt: skip
     cancel: bool = setting(
         "Cancellation requests", help="Whether orders may be cancelled by API; not offered on Cdiscount itself",
         default=False,

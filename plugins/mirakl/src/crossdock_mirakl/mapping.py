@@ -6,7 +6,7 @@ Amounts are taken as stated, rates too: recomputing either gives 20.99 % instead
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -48,8 +48,13 @@ SELLER = "DEFAULT"
 _NOBODY = Party()
 
 
-def to_order(row: wire.Order, start: datetime | None = None, channels: Sequence[str] = ()) -> Order | str:
-    """The order, or why it is left out: still checked by the operator, too old, or of another channel."""
+def to_order(
+    row: wire.Order, start: datetime | None = None, channels: Sequence[str] = (), accept_within: int = 0
+) -> Order | str:  # fmt: skip
+    """The order, or why it is left out: still checked by the operator, too old, or of another channel.
+
+    `accept_within` is how many hours the operator waits for the seller's word; 0 when nobody knows.
+    """
     state = row.order_state
     if state == "STAGING":
         return "still checked by the operator"
@@ -64,6 +69,7 @@ def to_order(row: wire.Order, start: datetime | None = None, channels: Sequence[
     rows = row.order_lines if dead else [line for line in row.order_lines if line.order_line_state not in DEAD]
     inclusive = row.order_tax_mode != "TAX_EXCLUDED"
     ours = third_party(row) == ""
+    waits = ours and state == "WAITING_ACCEPTANCE"
     lines = tuple([_line(line) for line in rows])
     charges = _charges(row, rows, dead)
     taxes = _order_taxes(row, lines, charges)
@@ -100,8 +106,9 @@ def to_order(row: wire.Order, start: datetime | None = None, channels: Sequence[
             reference=text(row.transaction_number), paid=paid is not None,
         ),
         fulfilled_by="seller" if ours else "third_party",
-        needs_acceptance=ours and state == "WAITING_ACCEPTANCE",
+        needs_acceptance=waits,
         references=_references(row),
+        accept_by=placed + timedelta(hours=accept_within) if waits and placed and accept_within else None,
         ship_by=utc(row.shipping_deadline, "shipping_deadline"),
         extras=_extras(row),
         updated_at=utc(row.last_updated_date, "last_updated_date"),

@@ -65,7 +65,7 @@ def fetch(session: Session[Settings], query: Query) -> Iterator[Page[Order]]:
     start = (query.start if isinstance(query, Since) else None) or settings.order_start
 
     def record(row: wire.Order) -> Order | str:
-        return to_order(row, start, settings.channels)
+        return to_order(row, start, settings.channels, settings.accept_within)
 
     def page(rows: Rows, cursor: str | None = None) -> Page[Order]:
         return session.page(rows, record, cursor=cursor, identify=lambda row: row.order_id)

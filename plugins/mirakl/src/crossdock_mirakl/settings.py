@@ -31,6 +31,11 @@ def _number(text: str) -> str | None:
     )
 
 
+def _hours(text: str) -> str | None:
+    good = text.isascii() and text.isdecimal() and int(text) <= 24 * 90
+    return None if good else "Hours are a whole number from 0 to 2160, for example 120 for five days."
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The settings of a connection: one shop at one operator."""
@@ -55,6 +60,10 @@ class Settings:
     partner: bool = setting(
         "External partner", default=True,
         help="Mirakl lets external partners list orders every 15 minutes, and others every minute",
+    )  # fmt: skip
+    accept_within: int = setting(
+        "Hours to accept", default=0, check=_hours,
+        help="After how many hours the operator declines an order that waits for you; 0: not known",
     )  # fmt: skip
     carrier: str = setting(
         "Default carrier", default="", fact="carriers", help="The operator's code, for shipments that name no carrier"
