@@ -106,3 +106,20 @@ def postgres() -> Iterator[Postgres]:
             warnings.simplefilter("ignore")
             server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def age(url: str, revision: str) -> None:
+    """Make a database one of an earlier release, with what it holds."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, text
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == revision
+        connection.commit()
+    engine.dispose()

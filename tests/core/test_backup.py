@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import CLIENTS
+from databases import CLIENTS, age
 from ops_kit import Project, order
 
 from crossdock.app import App
@@ -189,6 +189,23 @@ def test_nothing_is_put_back_under_somebody_who_works(url: str, tmp_path: Path) 
 def answer(result: Any) -> Any:
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+@pytest.mark.slow
+def test_a_backup_of_an_earlier_release_is_put_back_and_upgraded(project: Project, tmp_path: Path) -> None:
+    old = sqlite_url(tmp_path / "old.db")
+    Store.open(old).close()
+    write(old, "before")
+    age(old, migrate.KNOWN[0])
+    file = back_up(old, tmp_path / "x.backup").file
+    project.app.close()
+
+    done = project.cli("db", "restore", str(file), "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert "before" in texts(project.app.database_url)
+    with contextlib.closing(connect(project.app.database_url)) as database:
+        assert (migrate.current(database), migrate.differences(database)) == (migrate.HEAD, [])
 
 
 def test_restoring_asks_the_target_before_anything_is_sent(project: Project, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from databases import age
 
 from crossdock.errors import StoreError
 from crossdock.records import (
@@ -206,6 +207,25 @@ def test_a_store_from_the_future_is_refused(store, database_url):
         Store.open(database_url)
 
     assert "Upgrade Crossdock" in raised.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", migrate.KNOWN[:-1])
+def test_a_database_of_an_earlier_release_becomes_one_of_this_with_what_it_holds(server, revision):
+    url = server.empty()
+    first = Store.open(url)
+    keep(first, Order(key="1", status="processing", currency="EUR", total=Decimal(1)))
+    run = first.journal.begin("push", NOW, connection="erp", flow="orders")
+    first.close()
+    age(url, revision)
+
+    store = Store.open(url)
+
+    assert migrate.differences(store.database) == []
+    assert store.records.get("shop", "orders", "1").record.total == 1
+    assert store.journal.run(run).state == "running"
+    store.close()
+    server.drop(url)
 
 
 def test_two_processes_may_upgrade_at_once(server):

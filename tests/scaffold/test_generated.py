@@ -28,6 +28,8 @@ PLAYED = [
     "acme_signed_offset",
     "acme_basic_pages",
 ]
+# The crash sweep takes as long as all other hazards together: one that only reads and one that writes everything.
+SWEPT = {"acme_header_since", "acme_signed_offset"}
 EXEMPT_WHERE_LISTS_ARE_WHOLE = {"restart-from-any-page", "quiet-second-run"}
 
 
@@ -127,7 +129,9 @@ def test_it_reaches_gold(name, generated, monkeypatch):
     folder, choices = generated[name]
     subject = _subject(folder, choices, monkeypatch)
 
-    played = [play(hazard, subject) for hazard in HAZARDS]
+    hazards = [each for each in HAZARDS if each.name != "stopped-at-every-step" or name in SWEPT]
+
+    played = [play(hazard, subject) for hazard in hazards]
 
     failed = {result.hazard.name: result.seen for result in played if result.state in ("failed", "not rehearsed")}
     exempt = EXEMPT_WHERE_LISTS_ARE_WHOLE if choices.whole else set()
