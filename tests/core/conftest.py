@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from cli_kit import shell, systems
+from click.testing import CliRunner
 from databases import SqliteFiles, postgres
 from depot import Depot
-from engine_kit import Site, install_depots, served
+from engine_kit import VARIANTS, Site, install_depots, served
 from engine_kit import world as open_world
 from ops_kit import migrated, project  # noqa: F401
+from webhook_kit import install_hooked
 
+from crossdock.cli import main
 from crossdock.sandbox import serve
 from crossdock.store.store import Store
 
@@ -76,6 +79,18 @@ def depots(depot_site):
 
 
 @pytest.fixture(scope="session")
+def hooked_site(tmp_path_factory):
+    """A folder with a depot connector that takes webhooks."""
+    return Site(install_hooked(tmp_path_factory.mktemp("hooked")))
+
+
+@pytest.fixture(scope="session")
+def hooked(hooked_site):
+    """The registry with that connector."""
+    return hooked_site.load()
+
+
+@pytest.fixture(scope="session")
 def servers():
     """Two depots that answer requests; a test gets them empty."""
     with served() as pair:
@@ -87,6 +102,25 @@ def world(tmp_path, database_url, depot_site, depots, servers):
     """A shop and an ERP in one project."""
     with open_world(tmp_path, database_url, depot_site, depots, *servers) as made:
         yield made
+
+
+@pytest.fixture
+def run(world, database_url, monkeypatch):
+    """Runs `crossdock` in the world's project; the exit code has to be `code`."""
+    monkeypatch.syspath_prepend(str(world.site.folder))
+    monkeypatch.setenv("CROSSDOCK_PLUGINS", ",".join(VARIANTS))
+    monkeypatch.setenv("CROSSDOCK_HOME", str(world.app.home))
+    monkeypatch.setenv("CROSSDOCK_DATABASE_URL", database_url)
+    monkeypatch.delenv("CROSSDOCK_SECRET_KEY", raising=False)
+
+    def command(*words: str, code: int = 0) -> str:
+        result = CliRunner().invoke(main, list(words), prog_name="crossdock")
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return command
 
 
 @pytest.fixture

@@ -5,35 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from click.testing import CliRunner
-from engine_kit import VARIANTS
-
-from crossdock.cli import main
 
 
 @pytest.fixture
 def server(sqlite_files):
     """The command line is the same on both databases."""
     return sqlite_files
-
-
-@pytest.fixture
-def run(world, database_url, monkeypatch):
-    """Runs `crossdock` in the world's project; the exit code has to be `code`."""
-    monkeypatch.syspath_prepend(str(world.site.folder))
-    monkeypatch.setenv("CROSSDOCK_PLUGINS", ",".join(VARIANTS))
-    monkeypatch.setenv("CROSSDOCK_HOME", str(world.app.home))
-    monkeypatch.setenv("CROSSDOCK_DATABASE_URL", database_url)
-    monkeypatch.delenv("CROSSDOCK_SECRET_KEY", raising=False)
-
-    def command(*words: str, code: int = 0) -> str:
-        result = CliRunner().invoke(main, list(words), prog_name="crossdock")
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return command
 
 
 def waiting(world, key="1", quantity=1):

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from click.testing import CliRunner
-from engine_kit import VARIANTS
 
-from crossdock.cli import main
 from crossdock.engine import decide
 from crossdock.engine.reconcile import reconcile
 
@@ -17,25 +14,6 @@ from crossdock.engine.reconcile import reconcile
 def server(sqlite_files):
     """What is asked of the database here is asked on both by the interleaved days."""
     return sqlite_files
-
-
-@pytest.fixture
-def run(world, database_url, monkeypatch):
-    """Runs `crossdock` in the world's project; the exit code has to be `code`."""
-    monkeypatch.syspath_prepend(str(world.site.folder))
-    monkeypatch.setenv("CROSSDOCK_PLUGINS", ",".join(VARIANTS))
-    monkeypatch.setenv("CROSSDOCK_HOME", str(world.app.home))
-    monkeypatch.setenv("CROSSDOCK_DATABASE_URL", database_url)
-    monkeypatch.delenv("CROSSDOCK_SECRET_KEY", raising=False)
-
-    def command(*words, code=0):
-        result = CliRunner().invoke(main, list(words), prog_name="crossdock")
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return command
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import attrs
 import pytest
-from engine_kit import Site
 from engine_kit import world as open_world
-from webhook_kit import SECRET, install_hooked
+from webhook_kit import SECRET
 
 from crossdock import Changed, webhooks
 from crossdock.configure import switch_stream
@@ -19,18 +18,6 @@ from crossdock.store.database import stamp
 from crossdock.store.inbox import Arrival
 
 BASE = "https://hooks.example.com"
-
-
-@pytest.fixture(scope="module")
-def hooked_site(tmp_path_factory):
-    """A folder with a depot connector that takes webhooks."""
-    return Site(install_hooked(tmp_path_factory.mktemp("hooked")))
-
-
-@pytest.fixture(scope="module")
-def hooked(hooked_site):
-    """The registry with that connector."""
-    return hooked_site.load()
 
 
 @pytest.fixture

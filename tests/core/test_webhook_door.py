@@ -7,9 +7,8 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from engine_kit import Site
 from engine_kit import world as open_world
-from webhook_kit import SECRET, Vendor, body_of, install_hooked, path_of, signed
+from webhook_kit import SECRET, Vendor, body_of, path_of, signed
 
 from crossdock import Changed, webhooks
 from crossdock.store.inbox import Arrival
@@ -19,18 +18,6 @@ from crossdock.web.serving import Serving
 from crossdock.web.writer import Writer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def hooked_site(tmp_path_factory):
-    """A folder with a depot connector that takes webhooks."""
-    return Site(install_hooked(tmp_path_factory.mktemp("hooked")))
-
-
-@pytest.fixture(scope="module")
-def hooked(hooked_site):
-    """The registry with that connector."""
-    return hooked_site.load()
 
 
 @pytest.fixture

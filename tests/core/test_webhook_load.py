@@ -8,9 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from engine_kit import Site
 from engine_kit import world as open_world
-from webhook_kit import SECRET, Vendor, install_hooked, path_of
+from webhook_kit import SECRET, Vendor, path_of
 
 from crossdock import webhooks
 from crossdock.store.inbox import Arrival
@@ -21,17 +20,11 @@ from crossdock.web.writer import Writer
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def hooked_site(tmp_path_factory):
-    """A folder with a depot connector that takes webhooks."""
-    return Site(install_hooked(tmp_path_factory.mktemp("hooked")))
-
-
 @pytest.fixture
-def shop(tmp_path, sqlite_files, hooked_site, servers):
+def shop(tmp_path, sqlite_files, hooked_site, hooked, servers):
     """A project whose shop sends webhooks."""
     url = sqlite_files.migrated()
-    with open_world(tmp_path, url, hooked_site, hooked_site.load(), *servers) as made:
+    with open_world(tmp_path, url, hooked_site, hooked, *servers) as made:
         made.connect("shop", webhook_secret=SECRET)
         webhooks.door(made.app, "shop")
         yield made
