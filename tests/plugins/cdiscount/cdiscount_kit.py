@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from cdiscount_sandbox_kit import switchboard
+from sandbox_kit import plug
 
 from crossdock import Order, Page, Session, Since, evolve
 from crossdock.clock import SystemClock
@@ -75,18 +75,17 @@ def balanced(page: Page[Any]) -> bool:
 
 
 @pytest.fixture
-def shops() -> Iterator[Callable[..., Shop]]:
+def shops(switchboard: None) -> Iterator[Callable[..., Shop]]:
     """Opens accounts with options of the sandbox; its clock stands still until it is advanced."""
     with contextlib.ExitStack() as stack:
 
         def open_shop(**options: Any) -> Shop:
-            twin, board = create(**{"clock": lambda: NOW, **options}), switchboard()
-            board.current = twin.app()
-            twin.base_url = board.base_url
+            twin = create(**{"clock": lambda: NOW, **options})
+            plug(twin)
             clock = TwinClock(lambda: twin.clock.now())
 
             def connect(memory: DictMemory | None = None, **values: str) -> Session[Settings]:
-                given = {**twin.settings(board.base_url), **values}
+                given = {**twin.settings(twin.base_url), **values}
                 settings = build(Settings, {name: value for name, value in given.items() if value})
                 made = endpoint(settings)
                 # The real budgets' names without their pace: waiting is tested in the core.

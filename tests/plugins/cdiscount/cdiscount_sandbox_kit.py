@@ -1,48 +1,22 @@
-"""What the tests of the sandbox share: a clock that stands still, one server for all, a client that is logged in."""
+"""What the tests of the sandbox share: a moment, a client that is logged in, samples, comparison of shapes."""
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
-import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sandbox_kit import TLS, plug
 
-from crossdock.sandbox import Sandbox, serve
 from crossdock_cdiscount.sandbox import CdiscountSandbox, create
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 3, 9, 22, 59, 2, tzinfo=UTC)  # when the samples' orders were created
-TLS = ssl.create_default_context()  # made once: it is most of the price of a client
-
-
-class Switchboard(Sandbox):
-    """One server for all tests, since starting and stopping one takes longer than most tests: it asks `current`."""
-
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-@functools.cache
-def switchboard() -> Switchboard:
-    """The server, running until the tests are over."""
-    board, stack = Switchboard(), ExitStack()
-    stack.enter_context(serve(board))
-    atexit.register(stack.close)
-    return board
 
 
 @attrs.frozen
@@ -77,10 +51,8 @@ class Account:
 @contextmanager
 def account(**options: Any) -> Iterator[Account]:
     """A sandbox made with `options`, asked over loopback while the block runs."""
-    twin, board = create(**{"clock": lambda: NOW, **options}), switchboard()
-    board.current = twin.app()
-    twin.base_url = board.base_url
-    settings = twin.settings(board.base_url)
+    twin = create(**{"clock": lambda: NOW, **options})
+    settings = twin.settings(plug(twin))
     headers = {"SellerId": settings["seller_id"], "Accept-Language": settings["language"]}
     with httpx.Client(base_url=settings["api_url"], headers=headers, verify=TLS) as http:
         made = Account(twin, settings, http)

@@ -13,7 +13,7 @@ from crossdock_cdiscount.sandbox import create
 
 
 @pytest.fixture
-def seller() -> Iterator[Account]:
+def seller(switchboard: None) -> Iterator[Account]:
     with account() as made:
         yield made
 
@@ -62,6 +62,7 @@ def test_tokens_that_expire_at_once_are_401_until_there_is_a_new_one(seller: Acc
     assert (gone, refused.status_code, seller.http.get("orders").status_code) == (1, 401, 200)
 
 
+@pytest.mark.usefixtures("switchboard")
 def test_strict_limits_give_500_tokens_an_hour() -> None:
     with account(strict_limits=True) as seller:
         statuses = [seller.token().status_code for _ in range(499)]
@@ -72,6 +73,7 @@ def test_strict_limits_give_500_tokens_an_hour() -> None:
     assert (refused.status_code, refused.headers["retry-after"], again.status_code) == (429, "3600", 200)
 
 
+@pytest.mark.usefixtures("switchboard")
 def test_strict_limits_hold_for_the_api_too() -> None:
     with account(strict_limits=True, calls_per_minute=2) as seller:
         answers = [seller.http.get("carriers") for _ in range(3)]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from cdiscount_sandbox_kit import Account, account, differences, sample
 
+pytestmark = pytest.mark.usefixtures("switchboard")
+
 CDISFR = {"SalesChannelId": "CDISFR"}
 STOCK = [{"sellerExternalReference": "P-100", "quantity": 3}]
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from cdiscount_sandbox_kit import Account, account, differences, sample
 
+pytestmark = pytest.mark.usefixtures("switchboard")
+
 ONE = [{"sku": "P-100"}]
 
 

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from cdiscount_sandbox_kit import Account, account, sample
 
+pytestmark = pytest.mark.usefixtures("switchboard")
+
 TWO = [{"sku": "P-100"}, {"sku": "P-101"}]
 
 

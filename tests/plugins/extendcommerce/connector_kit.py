@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from extend_kit import serving
+from sandbox_kit import plug
 
 from crossdock import Address, Budget, Charge, Order, OrderLine, Party, Payment, Session, Tax, evolve
 from crossdock.clock import SystemClock
@@ -41,22 +41,21 @@ class DictMemory:
 @contextmanager
 def opened(sandbox: ExtendSandbox, **changes: str) -> Iterator[Session[Settings]]:
     """A session on `sandbox`, with the settings of a working connection and `changes`."""
-    with serving(sandbox) as url:
-        values = {**sandbox.settings(url), **changes}
-        settings = build(Settings, {name: value for name, value in values.items() if value})
-        clock = QuickClock()
-        # The real budgets' names without their pace: waiting is tested in the core.
-        budgets = [evolve(each, calls=10**6, burst=10**6) for each in INFO.budgets]
-        assert all(isinstance(each, Budget) for each in budgets)
-        http = Http(
-            evolve(endpoint(settings), budgets=()), clock=clock, limiter=MemoryLimiter(), budgets=budgets,
-            secrets=[settings.password.reveal()], seed=1,
-        )  # fmt: skip
-        log = logging.LoggerAdapter(logging.getLogger("test"), {})
-        try:
-            yield Session(connection="extend", settings=settings, http=http, clock=clock, log=log, memory=DictMemory())
-        finally:
-            http.close()
+    values = {**sandbox.settings(plug(sandbox)), **changes}
+    settings = build(Settings, {name: value for name, value in values.items() if value})
+    clock = QuickClock()
+    # The real budgets' names without their pace: waiting is tested in the core.
+    budgets = [evolve(each, calls=10**6, burst=10**6) for each in INFO.budgets]
+    assert all(isinstance(each, Budget) for each in budgets)
+    http = Http(
+        evolve(endpoint(settings), budgets=()), clock=clock, limiter=MemoryLimiter(), budgets=budgets,
+        secrets=[settings.password.reveal()], seed=1,
+    )  # fmt: skip
+    log = logging.LoggerAdapter(logging.getLogger("test"), {})
+    try:
+        yield Session(connection="extend", settings=settings, http=http, clock=clock, log=log, memory=DictMemory())
+    finally:
+        http.close()
 
 
 HOME = Address(name="Eva Lindqvist", street="Hamngatan 12", postcode="55321", city="Jönköping", country="SE")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from connector_kit import opened
-from extend_kit import FrozenClock
+from sandbox_kit import FrozenClock
 
 from crossdock import ByKeys, Order, Page, PluginError, Session, Since
 from crossdock_extendcommerce import plugin
@@ -21,9 +21,7 @@ from crossdock_extendcommerce.settings import Settings
 @pytest.fixture
 def clock() -> FrozenClock:
     """The vendor's clock, some minutes behind the real one, so that changes lie in the past but in the overlap."""
-    found = FrozenClock()
-    found.moment = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=8)
-    return found
+    return FrozenClock(datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=8))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from extend_kit import TLS, FrozenClock, connect, login, sample, serving
+from extend_kit import connect, login, sample
+from sandbox_kit import TLS, FrozenClock, plug
 
 from crossdock_extendcommerce.sandbox import ExtendSandbox, create
 
@@ -19,7 +20,7 @@ SINCE = {"modifiedDateFrom": "2026-09-01T00:00:00"}
 def served(**options: Any) -> Iterator[tuple[ExtendSandbox, httpx.Client]]:
     sandbox = create(**options)
     sandbox.seed(5)
-    with serving(sandbox) as url, connect(url) as client:
+    with connect(plug(sandbox)) as client:
         yield sandbox, client
 
 
@@ -43,9 +44,8 @@ def place_orders(client: httpx.Client, count: int) -> None:
     ],
 )
 def test_the_login_is_read_from_the_chosen_header(option: str, sent: str, status: int) -> None:
-    sandbox = create(auth_header=option)
-    with serving(sandbox) as url:
-        answer = httpx.get(f"{url}/RESTAPI/v1_0/APIDEMO/Countries", headers={sent: login()}, verify=TLS)
+    url = plug(create(auth_header=option))
+    answer = httpx.get(f"{url}/RESTAPI/v1_0/APIDEMO/Countries", headers={sent: login()}, verify=TLS)
     assert answer.status_code == status
 
 
@@ -59,9 +59,9 @@ def test_another_client_in_the_path_is_a_404(api: httpx.Client) -> None:
 
 
 def test_a_client_name_is_unescaped() -> None:
-    with serving(create(client="AB/C D")) as url:
-        headers = {"ExtendBasicAuthorization": login()}
-        answer = httpx.get(f"{url}/RESTAPI/v1_0/AB%2FC%20D/Countries", headers=headers, verify=TLS)
+    url = plug(create(client="AB/C D"))
+    headers = {"ExtendBasicAuthorization": login()}
+    answer = httpx.get(f"{url}/RESTAPI/v1_0/AB%2FC%20D/Countries", headers=headers, verify=TLS)
     assert answer.status_code == 200
 
 
@@ -241,16 +241,15 @@ def test_a_body_that_is_no_json_object_is_refused(api: httpx.Client, content: by
 
 
 def test_settings_are_a_working_connection(twin: ExtendSandbox) -> None:
-    with serving(twin) as url:
-        settings = twin.settings(url)
-        header = {"ExtendBasicAuthorization": login(settings["username"], settings["password"])}
-        answer = httpx.get(f"{settings['api_url']}/v1_0/{settings['client']}/Countries", headers=header, verify=TLS)
+    settings = twin.settings(plug(twin))
+    header = {"ExtendBasicAuthorization": login(settings["username"], settings["password"])}
+    answer = httpx.get(f"{settings['api_url']}/v1_0/{settings['client']}/Countries", headers=header, verify=TLS)
     assert answer.status_code == 200
 
 
 def test_actions_are_behind_the_control_door(twin: ExtendSandbox) -> None:
-    with serving(twin) as url:
-        answer = httpx.post(f"{url}/_sandbox/do/seed", json={"count": 3}, verify=TLS)
-        state = httpx.get(f"{url}/_sandbox/state", verify=TLS).json()
+    url = plug(twin)
+    answer = httpx.post(f"{url}/_sandbox/do/seed", json={"count": 3}, verify=TLS)
+    state = httpx.get(f"{url}/_sandbox/state", verify=TLS).json()
     assert answer.json() == ["SKU-00001", "SKU-00002", "SKU-00003"]
     assert len(state["products"]) == 5

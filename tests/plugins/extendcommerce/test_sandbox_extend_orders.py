@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from extend_kit import FrozenClock, sample
+from extend_kit import sample
+from sandbox_kit import FrozenClock
 
 from crossdock_extendcommerce.sandbox import ExtendSandbox
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from extend_kit import FrozenClock, connect, sample, serving
+from extend_kit import connect, sample
+from sandbox_kit import FrozenClock, plug
 
 from crossdock_extendcommerce.sandbox import ExtendSandbox, create
 
@@ -193,5 +194,5 @@ def test_error_bodies_are_those_of_the_samples(api: httpx.Client, twin: ExtendSa
 def test_without_added_fields_answers_hold_only_what_is_documented(vendor_clock: FrozenClock) -> None:
     sandbox = create(clock=vendor_clock, added_fields=False)
     sandbox.seed(1)
-    with serving(sandbox) as url, connect(url) as client:
+    with connect(plug(sandbox)) as client:
         assert "aFieldAddedLater" not in client.get("ProductAvailability").text

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from extend_kit import SAMPLES, TLS, FrozenClock, Receiver, sample, serving
+from extend_kit import SAMPLES, notifications, sample
+from sandbox_kit import TLS, FrozenClock, Receiver, plug
 
 from crossdock_extendcommerce.sandbox import TRIGGERS, ExtendSandbox, create, signature
 
@@ -106,7 +107,7 @@ def test_what_happens_raises_its_triggers(
 ) -> None:
     act(hooked, number)
     hooked.deliver_webhooks()
-    assert {action for action, _ in receiver.notifications} == expected
+    assert {action for action, _ in notifications(receiver)} == expected
 
 
 def test_purchases_raise_their_triggers(hooked: ExtendSandbox, receiver: Receiver) -> None:
@@ -116,7 +117,7 @@ def test_purchases_raise_their_triggers(hooked: ExtendSandbox, receiver: Receive
     hooked.receive("RP-101")
     hooked.cancel_purchase("RP-102")
     hooked.deliver_webhooks()
-    assert [each for each in receiver.notifications if each[0].startswith("Purchase")] == [
+    assert [each for each in notifications(receiver) if each[0].startswith("Purchase")] == [
         ("PurchasePartiallyDelivered", {"OrderNumber": "RP-101", "Warehouse": "HUVUD"}),
         ("PurchaseDelivered", {"OrderNumber": "RP-101", "Warehouse": "HUVUD"}),
         ("PurchaseCancelled", {"OrderNumber": "RP-102", "Warehouse": "HUVUD"}),
@@ -139,7 +140,7 @@ def test_every_trigger_and_an_unknown_one_can_be_emitted(
 ) -> None:
     hooked.emit(trigger, {"Foo": "bar"})
     hooked.deliver_webhooks()
-    assert receiver.notifications == [(trigger, {"Foo": "bar"})]
+    assert notifications(receiver) == [(trigger, {"Foo": "bar"})]
 
 
 def test_there_are_eighteen_triggers() -> None:
@@ -151,7 +152,7 @@ def test_only_chosen_events_of_the_chosen_warehouse_arrive(twin: ExtendSandbox, 
     twin.set_stock("HELM-BLK-M", 20)
     twin.set_stock("HELM-BLK-M", 5, "RETUR")
     twin.deliver_webhooks()
-    assert receiver.notifications == [
+    assert notifications(receiver) == [
         ("BalanceChanged", {"ProductNumber": "HELM-BLK-M", "Warehouse": "RETUR", "Balance": 5})
     ]
 
@@ -212,7 +213,6 @@ def test_a_thread_delivers_on_its_own(vendor_clock: FrozenClock, receiver: Recei
     sandbox = create(clock=vendor_clock)
     sandbox.seed(1)
     sandbox.add_webhook(receiver.url)
-    with serving(sandbox) as url:
-        httpx.post(f"{url}/_sandbox/do/set_stock", json={"number": "SKU-00001", "quantity": 1}, verify=TLS)
-        sandbox.deliver_webhooks()  # waits for what the thread has in hand
-    assert {action for action, _ in receiver.notifications} == {"BalanceChanged", "AvailableBalanceChanged"}
+    httpx.post(f"{plug(sandbox)}/_sandbox/do/set_stock", json={"number": "SKU-00001", "quantity": 1}, verify=TLS)
+    sandbox.deliver_webhooks()  # waits for what the thread has in hand
+    assert {action for action, _ in notifications(receiver)} == {"BalanceChanged", "AvailableBalanceChanged"}

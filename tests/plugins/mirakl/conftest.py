@@ -1,4 +1,4 @@
-"""Operators to work with: sandboxes over loopback behind one server, and sessions opened by hand."""
+"""Operators to work with: sandboxes over loopback, and sessions opened by hand."""
 
 from __future__ import annotations
 
@@ -9,45 +9,20 @@ from typing import Any
 import httpx
 import pytest
 from mirakl_kit import Operator, open_session
-from mirakl_sandbox_kit import served, switchboard
-from starlette.types import ASGIApp, Receive, Scope, Send
+from mirakl_sandbox_kit import served
+from sandbox_kit import plug
 
-from crossdock.sandbox import Sandbox, Serving, serve
 from crossdock_mirakl.sandbox import MiraklSandbox, create
 
 
-class _Door(Sandbox):
-    """One server for all tests: starting and stopping one takes longer than most of them."""
-
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-_DOOR = _Door()
-
-
-@pytest.fixture(scope="session")
-def door() -> Iterator[Serving]:
-    """The server."""
-    with serve(_DOOR) as serving:
-        yield serving
-
-
 @pytest.fixture
-def operators(door: Serving) -> Iterator[Callable[..., Operator]]:
+def operators(switchboard: None) -> Iterator[Callable[..., Operator]]:
     """Opens an operator: options of the sandbox, and settings of the connection by the name `connect`."""
     with contextlib.ExitStack() as stack:
 
         def open_operator(connect: dict[str, Any] | None = None, **options: Any) -> Operator:
             sandbox = create(**options)
-            sandbox.base_url = door.url
-            _DOOR.current = sandbox.app()
-            session = open_session(sandbox, door.url, **(connect or {}))
+            session = open_session(sandbox, plug(sandbox), **(connect or {}))
             stack.callback(session.http.close)
             return Operator(sandbox, session)
 
@@ -63,15 +38,8 @@ def operator(operators: Callable[..., Operator]) -> Operator:
 # -- the sandbox alone ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    """The server of the tests that ask sandboxes without a connector."""
-    with switchboard():
-        yield
-
-
 @pytest.fixture
-def twin_and_api(server: None) -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
+def twin_and_api(switchboard: None) -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
     """A sandbox, and a client that is logged in to it."""
     with served() as found:
         yield found

@@ -1,70 +1,31 @@
-"""What the tests of the Mirakl sandbox share: a clock, one server for all sandboxes, a client, comparison of shapes."""
+"""What the tests of the Mirakl sandbox share: a moment, a client, samples, comparison of shapes."""
 
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sandbox_kit import TLS, FrozenClock, plug
 
-from crossdock.sandbox import Sandbox, serve
 from crossdock_mirakl.sandbox import MiraklSandbox, create
 
 SAMPLES = Path(__file__).parent / "samples"
 KEY = "sandbox-shop-key"
-TLS = ssl.create_default_context()  # made once: it is most of the price of a client
+NOW = datetime(2026, 3, 10, 6, 20, 54, 118_000, tzinfo=UTC)  # a moment of the samples
 STOCK = "/api/offers/stock/imports"
 PRICES = "/api/offers/pricing/imports"
-
-
-class FrozenClock:
-    """Stands still at a moment of the samples until it is moved."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 3, 10, 6, 20, 54, 118_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def advance(self, **parts: float) -> None:
-        self.moment += timedelta(**parts)
-
-
-class Switchboard(Sandbox):
-    """One server for all tests of a file, since starting and stopping one takes longer than most tests."""
-
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-SWITCHBOARD = Switchboard()
-
-
-@contextmanager
-def switchboard() -> Iterator[None]:
-    """The server runs while the block does."""
-    with serve(SWITCHBOARD):
-        yield
 
 
 @contextmanager
 def served(**options: Any) -> Iterator[tuple[MiraklSandbox, httpx.Client]]:
     """A sandbox with these options, and a client with its key, while the block runs."""
-    sandbox = create(**{"clock": FrozenClock(), **options})
-    SWITCHBOARD.current = sandbox.app()
-    sandbox.base_url = SWITCHBOARD.base_url
-    with httpx.Client(base_url=sandbox.base_url, headers={"Authorization": KEY}, verify=TLS) as client:
+    sandbox = create(**{"clock": FrozenClock(NOW), **options})
+    with httpx.Client(base_url=plug(sandbox), headers={"Authorization": KEY}, verify=TLS) as client:
         yield sandbox, client
 
 

@@ -14,7 +14,7 @@ ORDERS = "/api/orders"
 LINES = [{"sku": "P-100", "quantity": 2, "price": "19.50"}, {"sku": "P-101", "quantity": 1, "price": "39.90"}]
 
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("switchboard")
 
 
 def decide(api: httpx.Client, order: str, *accepted: bool) -> httpx.Response:

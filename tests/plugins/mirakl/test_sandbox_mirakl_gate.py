@@ -8,7 +8,7 @@ from mirakl_sandbox_kit import KEY, STOCK, sample, served, upload
 
 from crossdock_mirakl.sandbox import create
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("switchboard")
 
 
 @pytest.mark.parametrize("value", ["", "another-key", f"Bearer {KEY}"])

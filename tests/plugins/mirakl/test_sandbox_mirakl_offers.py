@@ -15,7 +15,7 @@ OFFERS = "/api/offers"
 HEAD = "offer-sku;price;discount-price;discount-start-date;discount-end-date;channels;price-ranges;discount-ranges"
 
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("switchboard")
 
 
 def stock_file(*rows: str) -> str:

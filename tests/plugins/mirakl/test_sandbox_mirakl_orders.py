@@ -16,7 +16,7 @@ ORDERS = "/api/orders"
 LINE = [{"sku": "P-100", "quantity": 1, "price": "39.90"}]
 
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("switchboard")
 
 
 def ids(answer: httpx.Response) -> list[str]:

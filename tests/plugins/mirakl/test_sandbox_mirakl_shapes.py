@@ -7,18 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from mirakl_sandbox_kit import PRICES, SAMPLES, STOCK, differences, sample, served, switchboard, upload
+from mirakl_sandbox_kit import PRICES, SAMPLES, STOCK, differences, sample, served, upload
 
 from crossdock_mirakl.sandbox import MiraklSandbox
 
+pytestmark = pytest.mark.usefixtures("switchboard")
+
 LINES = [{"sku": "KETTLE-17-BLK", "quantity": 1, "price": "39.90"}]
 SKUS = ("KETTLE-17-BLK", "TOASTER-2S-RED")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with switchboard():
-        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from crossdock_mirakl.sandbox import MiraklSandbox
 TRACKING = {"carrier_code": "COLISSIMO", "tracking_number": "6A00000000001"}
 
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("switchboard")
 
 
 @pytest.fixture

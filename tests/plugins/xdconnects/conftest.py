@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from xd_kit import SWITCHBOARD, FrozenClock, Store, opened
+from xd_kit import FrozenClock, Store, opened
 
 from crossdock import Session
-from crossdock.sandbox import serve
 from crossdock_xdconnects.sandbox import XdSandbox, create
 from crossdock_xdconnects.settings import Settings
-
-
-@pytest.fixture(scope="session")
-def switchboard() -> Iterator[None]:
-    with serve(SWITCHBOARD):
-        yield
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sandbox_kit import SWITCHBOARD
 from xd_kit import (
     HOME,
     KEY,
-    SWITCHBOARD,
     Store,
     chest,
     digital,

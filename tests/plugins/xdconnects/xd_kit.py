@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sandbox_kit import SWITCHBOARD, plug
 
 import crossdock_xdconnects
 from crossdock import Address, Decoration, Order, OrderLine, Session, evolve
 from crossdock.clock import SystemClock
 from crossdock.http.client import Exchange, Http
 from crossdock.http.limits import MemoryLimiter
-from crossdock.sandbox import Sandbox
 from crossdock.session import HeldFiles
 from crossdock.settings import Secret, build
 from crossdock.testing.props import DictMemory
@@ -65,26 +64,9 @@ class Store:
         self.exchanges = Exchanges()
 
 
-class Switchboard(Sandbox):
-    """One server for all tests, since starting one takes longer than most tests: it asks `current`."""
-
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-SWITCHBOARD = Switchboard()
-
-
 def values(sandbox: XdSandbox, **changes: str) -> dict[str, str]:
     """The settings of a working connection to `sandbox`, as text."""
-    SWITCHBOARD.current = sandbox.app()
-    sandbox.base_url = SWITCHBOARD.base_url
-    found = {**sandbox.settings(sandbox.base_url), "live_ordering": "yes", **changes}
+    found = {**sandbox.settings(plug(sandbox)), "live_ordering": "yes", **changes}
     return {name: value for name, value in found.items() if value}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from woo_kit import FrozenClock, OAuth, connected, get, recorded_shop, serving
+from sandbox_kit import FrozenClock, plug
+from woo_kit import OAuth, connected, get, recorded_shop
 
 from crossdock_woocommerce.sandbox import WooSandbox
 
@@ -134,12 +135,12 @@ def permalinks_off() -> WooSandbox:
 
 
 def test_plain_permalinks_end_on_the_front_page(permalinks_off: WooSandbox) -> None:
-    with serving(permalinks_off) as home:
-        for path in ("/wp-json/wc/v3/orders", "/index.php/wp-json/wc/v3/orders"):
-            moved = get(f"{home}{path}")
-            followed = get(f"{home}{path}", follow_redirects=True)
-            assert moved.status_code == 301
-            assert (followed.status_code, followed.headers["content-type"]) == (200, "text/html; charset=UTF-8")
+    plug(permalinks_off)
+    for path in ("/wp-json/wc/v3/orders", "/index.php/wp-json/wc/v3/orders"):
+        moved = get(f"{permalinks_off.home}{path}")
+        followed = get(f"{permalinks_off.home}{path}", follow_redirects=True)
+        assert moved.status_code == 301
+        assert (followed.status_code, followed.headers["content-type"]) == (200, "text/html; charset=UTF-8")
 
 
 @pytest.mark.parametrize(

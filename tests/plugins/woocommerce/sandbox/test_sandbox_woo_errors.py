@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from woo_kit import FrozenClock, at_home, connected, recorded_order_body, recorded_shop, sample
+from sandbox_kit import FrozenClock
+from woo_kit import CREATED, at_home, connected, recorded_order_body, recorded_shop, sample
 
 from crossdock_woocommerce.sandbox import WooSandbox
 
@@ -63,7 +64,7 @@ def ask(what: str) -> tuple[httpx.Response, WooSandbox]:
     """Provoke one recorded error in a shop of its own."""
     recorded = RECORDED[what]
     method, _, url = recorded["request"].partition(" ")
-    shop = recorded_shop(**{"clock": FrozenClock()} | OPTIONS.get(what, {}))
+    shop = recorded_shop(**{"clock": FrozenClock(CREATED)} | OPTIONS.get(what, {}))
     prepare(what, shop)
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -7,7 +7,8 @@ from collections import Counter
 
 import httpx
 import pytest
-from woo_kit import FrozenClock, connected, sample, shape
+from sandbox_kit import FrozenClock
+from woo_kit import CREATED, connected, sample, shape
 
 from crossdock_woocommerce.sandbox import WooSandbox, create
 
@@ -15,7 +16,7 @@ from crossdock_woocommerce.sandbox import WooSandbox, create
 def test_the_same_seed_gives_the_same_shop() -> None:
     states = []
     for _ in range(2):
-        shop = create(clock=FrozenClock())
+        shop = create(clock=FrozenClock(CREATED))
         shop.seed(orders=30, products=9, seed=7)
         states.append(shop.state())
     assert states[0] == states[1]

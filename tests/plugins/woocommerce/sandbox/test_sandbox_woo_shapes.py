@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sandbox_kit import FrozenClock
 from woo_kit import (
-    FrozenClock,
     at_home,
     connected,
     determined,
@@ -35,7 +35,7 @@ def order(api: httpx.Client) -> dict[str, Any]:
 @pytest.fixture
 def refunded(api: httpx.Client, order: dict[str, Any], shop_clock: FrozenClock) -> dict[str, Any]:
     """The recorded order after the recorded refund."""
-    shop_clock.tick(8)
+    shop_clock.advance(8)
     body = sample("refund-create-request")
     body["line_items"][0]["id"] = order["line_items"][0]["id"]
     answer = api.post(f"orders/{order['id']}/refunds", json=body)
@@ -78,7 +78,7 @@ def test_the_refund_is_the_recorded_one(api: httpx.Client, twin: WooSandbox) -> 
 
 @pytest.mark.usefixtures("refunded")
 def test_order_notes_have_the_recorded_shape_texts_and_sequence(api: httpx.Client, shop_clock: FrozenClock) -> None:
-    shop_clock.tick(1)
+    shop_clock.advance(1)
     api.post("orders/1148/notes", json={"note": "Packed"})
     notes, recorded = api.get("orders/1148/notes").json(), sample("order-notes")
     assert shape(notes) == shape(recorded)
@@ -89,7 +89,7 @@ def test_an_order_refunded_in_full_by_amount_is_the_recorded_one(
     api: httpx.Client, twin: WooSandbox, shop_clock: FrozenClock
 ) -> None:
     twin.shop.claim("post", 1149)
-    shop_clock.tick(18)
+    shop_clock.advance(18)
     body = {"status": "completed", "line_items": [{"product_id": 12, "quantity": 1}]}
     api.post("orders", json=body)
     api.post("orders/1150/refunds", json={"amount": "9.99", "reason": "all", "api_refund": False})

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from woo_kit import FrozenClock, connected, recorded_order_body, recorded_shop
+from sandbox_kit import FrozenClock
+from woo_kit import connected, recorded_order_body, recorded_shop
 
 from crossdock_woocommerce.sandbox import WooSandbox, create
 
@@ -57,7 +58,7 @@ def filled(shop_clock: FrozenClock) -> WooSandbox:
     """Fifty orders, ten seconds apart, in the last 500 seconds."""
     shop = create(https=True, clock=shop_clock, auto_deliver=False)
     shop.seed(orders=50, products=6, simple=True, spread_seconds=500)
-    shop_clock.tick(1)
+    shop_clock.advance(1)
     return shop
 
 
@@ -283,7 +284,7 @@ def test_any_leaves_out_trash_and_checkout_drafts_and_any_with_trash_is_any(
 
 def bumped(twin: WooSandbox, api: httpx.Client, clock: FrozenClock, act: Any) -> bool:
     """Whether `act` moves the order's modification time."""
-    clock.tick(60)
+    clock.advance(60)
     before = api.get("orders/1148").json()["date_modified_gmt"]
     act()
     return bool(api.get("orders/1148").json()["date_modified_gmt"] != before)
@@ -439,7 +440,7 @@ def test_an_inventory_delta_adds_instead_of_setting(api: httpx.Client) -> None:
 
 
 def test_a_change_of_a_variation_bumps_its_parent(api: httpx.Client, shop_clock: FrozenClock) -> None:
-    shop_clock.tick(60)
+    shop_clock.advance(60)
     since = naive(shop_clock() - timedelta(seconds=1))
     path = "products/220/variations/batch"
     api.post(path, json={"update": [{"id": 341, "stock_quantity": 3}]})

@@ -7,70 +7,34 @@ import hashlib
 import hmac
 import json
 import secrets
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-import attrs
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sandbox_kit import TLS, FrozenClock, Received, Receiver, plug
 
-from crossdock.sandbox import Sandbox
 from crossdock_woocommerce.sandbox import WooSandbox, create, products
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 RECORDED_HOME = "https://shop.example"
 CREATED = datetime(2026, 11, 22, 4, 10, 23, tzinfo=UTC)  # when the recorded order was made
+TOPIC = "x-wc-webhook-topic"
 
 
-class FrozenClock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self, moment: datetime = CREATED) -> None:
-        self.moment = moment
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def tick(self, seconds: float = 1) -> None:
-        self.moment += timedelta(seconds=seconds)
+def deliveries(receiver: Receiver) -> list[Received]:
+    return [each for each in receiver.received if TOPIC in each.headers]
 
 
-@attrs.define
-class Received:
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+def pings(receiver: Receiver) -> list[Received]:
+    return [each for each in receiver.received if TOPIC not in each.headers]
 
 
-@attrs.define
-class Receiver:
-    """What a loopback listener got; `statuses` are the answers it gives first, then 200."""
-
-    url: str = ""
-    received: list[Received] = attrs.field(factory=list)
-    statuses: list[int] = attrs.field(factory=list)
-    arrived: threading.Event = attrs.field(factory=threading.Event)
-
-    @property
-    def deliveries(self) -> list[Received]:
-        return [each for each in self.received if "x-wc-webhook-topic" in each.headers]
-
-    @property
-    def pings(self) -> list[Received]:
-        return [each for each in self.received if "x-wc-webhook-topic" not in each.headers]
-
-    @property
-    def topics(self) -> list[str]:
-        return [each.headers["x-wc-webhook-topic"] for each in self.deliveries]
+def topics(receiver: Receiver) -> list[str]:
+    return [each.headers[TOPIC] for each in deliveries(receiver)]
 
 
 def sample(name: str) -> Any:
@@ -82,33 +46,9 @@ def at_home(value: Any, home: str) -> Any:
     return json.loads(json.dumps(value).replace(RECORDED_HOME, home))
 
 
-class Relay(Sandbox):
-    """One server for all tests: hands each request to the sandbox of the test that runs."""
-
-    name = "relay"
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-RELAY = Relay()
-TLS = ssl.create_default_context()  # made once: it is most of the price of a client
-
-
 def get(url: str, **options: Any) -> httpx.Response:
     """One GET with a client of its own."""
     return httpx.get(url, verify=TLS, **options)
-
-
-@contextmanager
-def serving(sandbox: WooSandbox) -> Iterator[str]:
-    """Let `sandbox` answer over loopback while the block runs, and give the shop's address."""
-    RELAY.current, sandbox.base_url = sandbox.app(), RELAY.base_url
-    yield sandbox.home
 
 
 @contextmanager
@@ -116,16 +56,14 @@ def connected(sandbox: WooSandbox, **client: Any) -> Iterator[httpx.Client]:
     """A client logged in with Basic; ``client.base_url`` ends in ``/wp-json/wc/v3/``."""
     options = sandbox.options
     auth = client.pop("auth", httpx.BasicAuth(options.consumer_key, options.consumer_secret))
-    with (
-        serving(sandbox) as home,
-        httpx.Client(base_url=f"{home}/wp-json/wc/v3/", auth=auth, timeout=10, verify=TLS, **client) as made,
-    ):
+    plug(sandbox)
+    with httpx.Client(base_url=f"{sandbox.home}/wp-json/wc/v3/", auth=auth, timeout=10, verify=TLS, **client) as made:
         yield made
 
 
 def recorded_shop(**options: Any) -> WooSandbox:
     """A shop with the products of the samples, a moment before the recorded order was made."""
-    usual = {"https": True, "clock": FrozenClock(), "auto_deliver": False, "tracking": "fulfillments"}
+    usual = {"https": True, "clock": FrozenClock(CREATED), "auto_deliver": False, "tracking": "fulfillments"}
     sandbox = create(**(usual | options))
     shop = sandbox.shop
     books, shirts = ({"id": key, "name": name, "slug": name.lower()} for key, name in ((18, "Books"), (16, "Shirts")))

@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from xdconnects_sandbox_kit import SAMPLES, TLS, FrozenClock, fetch, link, sample, serving, table
+from sandbox_kit import TLS, FrozenClock
+from xdconnects_sandbox_kit import SAMPLES, fetch, link, sample, serving, table
 
 from crossdock_xdconnects.sandbox import BREAKAGES, FEEDS, XdSandbox, create
 

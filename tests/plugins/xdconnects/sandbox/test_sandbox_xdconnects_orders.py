@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from xdconnects_sandbox_kit import FrozenClock, codes, order, placed, sample, serving
+from sandbox_kit import FrozenClock
+from xdconnects_sandbox_kit import codes, order, placed, sample, serving
 
 from crossdock_xdconnects.sandbox import XdSandbox, create
 

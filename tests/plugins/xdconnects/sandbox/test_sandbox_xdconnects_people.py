@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from xdconnects_sandbox_kit import TLS, Receiver, order, placed, sample
+from sandbox_kit import TLS, Receiver
+from xdconnects_sandbox_kit import order, placed, sample
 
 from crossdock_xdconnects.sandbox import XdSandbox
 
@@ -49,7 +50,7 @@ def test_a_webhook_is_that_of_the_sample(
     twin: XdSandbox, told: Receiver, act: Callable[[XdSandbox], Any], name: str
 ) -> None:
     act(twin)
-    body, expected = told.received[0], sample(name)
+    body, expected = told.received[0].json, sample(name)
     assert {**body, "lines": None} == {
         **expected,
         "statusDate": "2026-09-15T08:20:30",
@@ -65,7 +66,7 @@ def test_every_step_is_told(twin: XdSandbox, told: Receiver) -> None:
         act(NUMBER)
     for act in (twin.print_, twin.hold, twin.ship, twin.deliver):
         act(NUMBER)
-    assert [each["status"] for each in told.received] == [
+    assert [each.json["status"] for each in told.received] == [
         "Received", "Confirmed", "Artwork required", "Waiting approval", "Proof approved", "In production", "Printing",
         "On hold", "Shipped", "Delivered",
     ]  # fmt: skip
@@ -74,19 +75,19 @@ def test_every_step_is_told(twin: XdSandbox, told: Receiver) -> None:
 
 def test_a_rejection_tells_its_reason(twin: XdSandbox, told: Receiver) -> None:
     twin.reject(NUMBER, "Logo not ours to print")
-    assert (told.received[0]["status"], told.received[0]["message"]) == ("Rejected", "Logo not ours to print")
+    assert (told.received[0].json["status"], told.received[0].json["message"]) == ("Rejected", "Logo not ours to print")
 
 
 def test_an_approved_proof_keeps_its_address(twin: XdSandbox, told: Receiver) -> None:
     twin.send_proof(NUMBER, "https://proofs.example/1.pdf")
     twin.approve_proof(NUMBER)
-    assert told.received[1]["proof"] == {"status": "Approved", "url": "https://proofs.example/1.pdf"}
+    assert told.received[1].json["proof"] == {"status": "Approved", "url": "https://proofs.example/1.pdf"}
 
 
 def test_a_partial_shipment_tells_what_has_left_and_its_own_parcels(twin: XdSandbox, told: Receiver) -> None:
     twin.ship(NUMBER, partial=True)
     twin.ship(NUMBER)
-    first, second = told.received
+    first, second = (each.json for each in told.received)
     assert (first["status"], second["status"]) == ("Partially shipped", "Shipped")
     assert [each["lines"][0]["quantityShipped"] for each in (first, second)] == [50, 100]
     assert [each["shipments"][0]["trackingNumber"] for each in (first, second)] == ["DEMO000001", "DEMO000002"]
@@ -128,15 +129,15 @@ def test_without_a_url_nothing_is_posted(twin: XdSandbox, api: httpx.Client) -> 
 def test_fixed_headers_are_sent_and_only_their_names_kept(twin: XdSandbox, told: Receiver) -> None:
     twin.set_webhook(told.url, {"X-Agreed": "between us"})
     twin.accept(NUMBER)
-    assert told.headers[0]["x-agreed"] == "between us"
-    assert told.headers[0]["content-type"] == "application/json"
+    assert told.received[0].headers["x-agreed"] == "between us"
+    assert told.received[0].headers["content-type"] == "application/json"
     assert twin.state()["webhooks"][0]["headers"] == ["X-Agreed"]
 
 
 def test_the_state_keeps_body_and_answer(twin: XdSandbox, told: Receiver) -> None:
     twin.accept(NUMBER)
     kept = twin.state()["webhooks"][0]
-    assert (kept["body"], kept["statuses"], kept["delivered"]) == (told.received[0], [200], True)
+    assert (kept["body"], kept["statuses"], kept["delivered"]) == (told.received[0].json, [200], True)
 
 
 def test_a_failed_webhook_is_tried_again_after_one_and_five_minutes(twin: XdSandbox, told: Receiver) -> None:
@@ -145,10 +146,10 @@ def test_a_failed_webhook_is_tried_again_after_one_and_five_minutes(twin: XdSand
     seen = []
     for seconds in (59, 1, 299, 1, 900):
         twin.advance(seconds)
-        seen.append(len(told.bodies))
+        seen.append(len(told.received))
     kept = twin.state()["webhooks"][0]
     assert seen == [1, 2, 2, 3, 3]
-    assert set(told.bodies) == {told.bodies[0]}
+    assert {each.body for each in told.received} == {told.received[0].body}
     assert (kept["statuses"], kept["delivered"], kept["givenUp"]) == ([500, 404, 503], False, True)
 
 
@@ -163,7 +164,7 @@ def test_a_receiver_that_is_away_counts_as_no_answer(twin: XdSandbox, api: httpx
 def test_a_repeat_has_the_same_bytes(twin: XdSandbox, told: Receiver) -> None:
     twin.accept(NUMBER)
     assert twin.repeat_last_webhook() is True
-    assert told.bodies[0] == told.bodies[1]
+    assert told.received[0].body == told.received[1].body
 
 
 def test_without_a_webhook_there_is_nothing_to_repeat(twin: XdSandbox) -> None:
@@ -172,7 +173,7 @@ def test_without_a_webhook_there_is_nothing_to_repeat(twin: XdSandbox) -> None:
 
 def test_a_foreign_webhook_may_mix_two_orders(twin: XdSandbox, told: Receiver) -> None:
     twin.foreign_webhook(order_number=NUMBER)
-    assert (told.received[0]["orderNumber"], told.received[0]["reference"]) == (NUMBER, "NOT-OURS-1")
+    assert (told.received[0].json["orderNumber"], told.received[0].json["reference"]) == (NUMBER, "NOT-OURS-1")
     assert twin.state()["orders"][0]["status"] == "received"
 
 
@@ -181,7 +182,7 @@ def test_actions_are_behind_the_control_door_and_do_not_wait_for_their_webhooks(
 ) -> None:
     answer = httpx.post(f"{twin.base_url}/_sandbox/do/accept", json={"order_number": NUMBER}, verify=TLS)
     assert told.arrived.wait(timeout=5)
-    assert answer.json()["status"] == told.received[0]["status"] == "Confirmed"
+    assert answer.json()["status"] == told.received[0].json["status"] == "Confirmed"
 
 
 def test_the_state_is_behind_the_control_door(twin: XdSandbox, api: httpx.Client) -> None:

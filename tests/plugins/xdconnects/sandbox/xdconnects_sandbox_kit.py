@@ -1,4 +1,4 @@
-"""What the tests of this sandbox share: a clock, one server, a client for the ordering API, samples, read feeds."""
+"""What the tests of this sandbox share: a moment, a client for the ordering API, samples, read feeds."""
 
 from __future__ import annotations
 
@@ -6,74 +6,25 @@ import copy
 import csv
 import io
 import json
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import attrs
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sandbox_kit import TLS, plug
 
-from crossdock.sandbox import Sandbox
 from crossdock_xdconnects.sandbox import XdSandbox
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-TLS = ssl.create_default_context()  # made once: it is most of the price of a client
-
-
-class FrozenClock:
-    """Stands still at a moment of the samples until it is moved."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 9, 15, 6, 20, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def advance(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
-
-
-@attrs.define
-class Receiver:
-    """Where webhooks arrive: answers `statuses` one by one, 200 when they run out."""
-
-    url: str = ""
-    statuses: list[int] = attrs.field(factory=list)
-    bodies: list[bytes] = attrs.field(factory=list)
-    headers: list[dict[str, str]] = attrs.field(factory=list)
-    arrived: threading.Event = attrs.field(factory=threading.Event)
-
-    @property
-    def received(self) -> list[Any]:
-        return [json.loads(each) for each in self.bodies]
-
-
-class Switchboard(Sandbox):
-    """One server for all tests, since starting and stopping one takes longer than most tests: it asks `current`."""
-
-    current: ASGIApp
-
-    def app(self) -> Any:
-        async def ask(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.current(scope, receive, send)
-
-        return ask
-
-
-SWITCHBOARD = Switchboard()
+NOW = datetime(2026, 9, 15, 6, 20, 30, tzinfo=UTC)  # a moment of the samples
 
 
 @contextmanager
 def serving(sandbox: XdSandbox) -> Iterator[httpx.Client]:
     """Let `sandbox` answer over loopback while the block runs; the client is logged in to the ordering API."""
-    SWITCHBOARD.current = sandbox.app()
-    sandbox.base_url = SWITCHBOARD.base_url
-    settings = sandbox.settings(sandbox.base_url)
+    settings = sandbox.settings(plug(sandbox))
     headers = {"Authorization": f"Bearer {settings['api_token']}", "X-Security-Code": settings["security_code"]}
     with httpx.Client(base_url=settings["base_url"], headers=headers, verify=TLS) as client:
         yield client
