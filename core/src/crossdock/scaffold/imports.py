@@ -23,7 +23,7 @@ _FROM: Mapping[str, str] = {
     ),
     "crossdock.mapping": "fail one_of text total_difference utc",
     "crossdock.paging": "ChangeLists chunks offset_pages settled_rows token_pages",
-    "crossdock.sandbox": "Impossible Rehearsal Sandbox json_response",
+    "crossdock.sandbox": "Impossible Rehearsal Sandbox VendorClock json_response",
     "crossdock.testing": "ConnectorContract ConnectorFixtures Golden",
     "starlette.requests": "Request",
     "starlette.responses": "Response",
