@@ -177,12 +177,18 @@ class Machine:
     lost: bool = False
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it wrote."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """What it wrote; its last line may still be on its way."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def turns(self, name: str) -> list[dict[str, Any]]:
         """Its turns of a stream or flow."""
         return [line for line in self.lines() if line["event"] == "turn" and line["name"] == name]
+
+    @property
+    def begun(self) -> bool:
+        """Whether it works: who does which turn is chance, and may be the same one each time."""
+        return any(line["event"] == "started" for line in self.lines())
 
     def freeze(self) -> None:
         """It stands still, as a machine whose memory is moved."""

@@ -134,7 +134,7 @@ def test_who_sleeps_in_the_middle_of_a_transaction_keeps_nothing_locked(yard):
 
 def test_who_is_cut_off_without_a_word_keeps_nothing_from_the_others(yard):
     alone, other = yard.start("worker"), yard.start("worker")
-    until(lambda: alone.turns("orders") and other.turns("orders"))
+    until(lambda: alone.begun and other.begun)
     yard.place(20)
     until(yard.erp.creates)
     alone.network.swallow()
@@ -165,10 +165,10 @@ def next_version(tmp_path):
 def test_workers_are_replaced_by_those_of_another_version_while_orders_come_in(yard, next_version):
     unhurried(yard)
     old = [yard.start("run", "--no-web"), yard.start("worker")]
-    until(lambda: all(each.turns("orders") for each in old))
+    until(lambda: all(each.begun for each in old))
     yard.place(5)
     new = [yard.start(*words, tree=next_version) for words in (("run", "--no-web"), ("worker",))]
-    until(lambda: all(each.turns("orders") for each in new))
+    until(lambda: all(each.begun for each in new))
     versions = {row[0] for row in yard.query("SELECT version FROM worker")}
     codes = []
     for each in old:
@@ -216,7 +216,7 @@ def test_in_a_storm_each_order_arrives_once_and_within_the_vendors_limits(yard):
     unhurried(yard)
     for words in (("run", "--no-web"), ("run", "--no-web"), ("worker",)):
         yard.start(*words)
-    until(lambda: all(each.turns("orders") for each in yard.machines))
+    until(lambda: all(each.begun for each in yard.machines))
     for _ in range(ROUNDS):
         storm(yard, dice)
     yard.place()
