@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
@@ -435,6 +435,36 @@ def test_and_delivered_to_when_it_is_back(world):
     world.push(flow, patience=timedelta(minutes=5))
 
     assert len(world.erp.references()) == 40
+
+
+def test_a_failure_after_many_deliveries_waits_as_long_as_a_first_one(world):
+    flow = world.flow("balance", "erp", "shop")
+    for number in range(12):
+        world.erp.stock(A=100 - number)
+        world.pull("erp", "balance")
+        world.push(flow)
+    world.erp.stock(A=1)
+    world.shop.fault("status", path="/published", status=503, times=999)
+    world.pull("erp", "balance")
+
+    failed = world.push(flow)
+
+    assert world.effect(flow).attempts == 13
+    assert datetime.fromisoformat(failed.next_at) - world.clock.now() < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(("stream", "longest"), [("balance", 150), ("prices", 1125)])
+def test_a_system_that_was_away_for_long_is_tried_soon_enough(world, stream, longest):
+    flow = world.flow(stream, "erp", "shop")
+    world.erp.stock(A=1)
+    world.erp.put("prices", "A", amount="5.00")
+    world.shop.fault("status", path="/published", status=503, times=999)
+    world.pull("erp", stream)
+    for _ in range(12):
+        failed = world.push(flow)
+        world.later(hours=1)
+
+    assert datetime.fromisoformat(failed.next_at) - world.clock.now() < timedelta(seconds=longest) - timedelta(hours=1)
 
 
 def test_waits_grow_with_each_failed_attempt(world):

@@ -62,7 +62,7 @@ def test_two_runners_read_each_stream_once(world):
 
 
 def test_a_slow_system_leaves_threads_for_the_others(world):
-    world.shop.fault("slow", path="/", seconds=1.5, times=4)
+    world.shop.fault("slow", path="/", seconds=4, times=4)
     for stream in ("orders", "balance", "prices", "shipments"):
         turn_on(world, stream)
     with running(world, threads=4) as found:

@@ -117,7 +117,7 @@ class Batches(Settling):
             self._fail(error)
             self._postpone(effects, None, describe(error))
         else:
-            self._wait_after(effects, max(effects, key=lambda effect: effect.attempts), error)
+            self._wait_after(effects, max(effects, key=lambda effect: effect.failures), error)
 
     def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
         store, flow = self.bench.store, self.flow
@@ -266,7 +266,7 @@ class Batches(Settling):
                 if isinstance(error, AccessError):
                     pause_connection(self.bench, self.flow.writes_to, error)
                     self._fail(error)
-                self._ask_later(submitted, wait, describe(error))
+                self._ask_later(submitted, wait, describe(error), failed=True)
                 continue
             except CrossdockError as error:
                 self._ask_later(submitted, timedelta(seconds=FIRST_BACKOFF * 12), str(error))
@@ -277,11 +277,13 @@ class Batches(Settling):
             else:
                 self._settle_job(job, submitted, answer)
 
-    def _ask_later(self, submitted: Sequence[Effect], wait: timedelta, message: str) -> None:
+    def _ask_later(
+        self, submitted: Sequence[Effect], wait: timedelta, message: str, *, failed: bool = False
+    ) -> None:  # fmt: skip
         until = self.bench.clock.now() + wait
         with self.bench.store.transaction():
             for effect in submitted:
-                self.bench.store.effects.ask_later(effect, until, message)
+                self.bench.store.effects.ask_later(effect, until, message, failed=failed)
 
     def _settle_job(self, job: str, submitted: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
         by_key = {outcome.key: outcome for outcome in outcomes}

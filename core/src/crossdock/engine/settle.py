@@ -34,7 +34,8 @@ from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, Prepared, cause_of
 
 FIRST_BACKOFF = 5.0
-_LONGEST_BACKOFF = 3600.0
+_LONGEST_BACKOFF = 900.0
+_LONGEST_FOR_STOCK = 120.0  # when a shop is back, it must not go on selling for long what there is no more
 _ENOUGH = 5  # transient errors in a row that tell of a system in trouble and not of a bad moment
 BATCHED = ("product", "price", "balance")
 SEVERAL = "exists several times"
@@ -264,7 +265,7 @@ class Settling:
         """Postpone after passing trouble; what the vendor asked for, or trouble that lasts, holds the whole flow."""
         wait = self._backoff(first, error)
         until = self.bench.clock.now() + wait
-        self._postpone(effects, until, describe(error))
+        self._postpone(effects, until, describe(error), failed=True)
         with self._lock:
             self._troubles += 1
             lasting = self._troubles >= _ENOUGH or (isinstance(error, TransientError) and error.wait is not None)
@@ -277,23 +278,26 @@ class Settling:
     def _backoff(self, effect: Effect, error: ConnectorError | None) -> timedelta:
         if isinstance(error, TransientError) and error.wait is not None:
             return error.wait + timedelta(seconds=self._dice.uniform(0, 1))
-        base = min(FIRST_BACKOFF * 2 ** min(max(effect.attempts - 1, 0), 10), _LONGEST_BACKOFF)
+        longest = _LONGEST_FOR_STOCK if self.flow.stream == "balance" else _LONGEST_BACKOFF
+        base = min(FIRST_BACKOFF * 2 ** min(effect.failures, 10), longest)
         return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))
 
-    def _postpone(self, effects: Sequence[Effect], until: datetime | None, message: str, cause: str = "") -> None:
+    def _postpone(
+        self, effects: Sequence[Effect], until: datetime | None, message: str, cause: str = "", *, failed: bool = False
+    ) -> None:
         now = self.bench.clock.now()
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
                 lock_stock(self.bench, self.flow.source)
             for effect in sorted(effects, key=lambda effect: effect.key):
-                self.bench.store.effects.ready_again(effect, until, message, self.number, now, cause)
+                self.bench.store.effects.ready_again(effect, until, message, self.number, now, cause, failed=failed)
         self._count("postponed", len(effects))
 
     def _doubt(self, effect: Effect, message: str, *, wait: timedelta | None = None, forever: bool = False) -> None:
         now = self.bench.clock.now()
         until = None if forever else now + (self._quiet() if wait is None else wait)
         with self.bench.store.transaction():
-            self.bench.store.effects.doubt(effect, until, message, self.number, now)
+            self.bench.store.effects.doubt(effect, until, message, self.number, now, failed=wait is not None)
         self._count("in_doubt")
         self._tell(effect, "in_doubt", None)
 

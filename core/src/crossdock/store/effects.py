@@ -206,7 +206,7 @@ class Effects(Ledger):
         held = self._db.run(
             "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
             "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, "
-            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', updated_at = ?, "
+            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', failures = 0, updated_at = ?, "
             "unsent_since = ? WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
             (external_id, clean(number), document, message, at, at, effect.id, effect.sent),
         )
@@ -218,7 +218,7 @@ class Effects(Ledger):
         held = self._db.run(
             "UPDATE effect SET state = 'done', sent = wanted, done = wanted, external_id = ?, number = ?, "
             "message = ?, cause = '', path = '', gap = NULL, owner = '', lease_until = '', not_before = '', job = '', "
-            "unconfirmed = '', updated_at = ? WHERE id = ? AND state <> 'sending'",
+            "unconfirmed = '', failures = 0, updated_at = ? WHERE id = ? AND state <> 'sending'",
             (external_id, clean(number), message, stamp(now), effect),
         )
         if held:
@@ -231,23 +231,28 @@ class Effects(Ledger):
         """The vendor took `document` into an import job; ask from `until` on."""
         self._move(effect, "submitted", run, now, job=job, sent_document=document, not_before=stamp(until))
 
-    def ask_later(self, effect: Effect, until: datetime, message: str) -> None:
-        """The import job of a submitted effect still runs, or could not be asked."""
+    def ask_later(self, effect: Effect, until: datetime, message: str, *, failed: bool = False) -> None:
+        """The import job of a submitted effect still runs, or could not be asked because that `failed`."""
         self._db.run(
-            "UPDATE effect SET not_before = ?, message = ? WHERE id = ? AND job = ? AND state = 'submitted'",
-            (stamp(until), clean(message), effect.id, effect.job),
+            "UPDATE effect SET not_before = ?, message = ?, failures = failures + ? "
+            "WHERE id = ? AND job = ? AND state = 'submitted'",
+            (stamp(until), clean(message), int(failed), effect.id, effect.job),
         )
 
     def ready_again(
-        self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, cause: str = ""
-    ) -> None:
-        """It was not done and may be sent (again), not before `until`."""
-        self._move(effect, "ready", run, now, message=message, not_before=stamp(until) if until else "", cause=cause)
+        self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, cause: str = "", *,
+        failed: bool = False,
+    ) -> None:  # fmt: skip
+        """It was not done and may be sent (again), not before `until`; `failed` when that was tried in vain."""
+        until_at = stamp(until) if until else ""
+        self._move(effect, "ready", run, now, failed=failed, message=message, not_before=until_at, cause=cause)
 
-    def doubt(self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime) -> None:
-        """The answer was lost. Without `until` only a person can decide."""
+    def doubt(
+        self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, *, failed: bool = False
+    ) -> None:
+        """The answer was lost; `failed` when it was asked for in vain. Without `until` only a person can decide."""
         far = "9999" if until is None else stamp(until)
-        self._move(effect, "in_doubt", run, now, message=message, not_before=far)
+        self._move(effect, "in_doubt", run, now, failed=failed, message=message, not_before=far)
 
     def park(
         self, effect: Effect, cause: str, message: str, path: str, gap: int | None, run: int, now: datetime
@@ -278,8 +283,10 @@ class Effects(Ledger):
         """The record no longer asks for it."""
         self._move(effect, "superseded", run, now, message=message)
 
-    def _move(self, effect: Effect, state: str, run: int, now: datetime, **values: Any) -> None:
-        columns = {"message": "", "owner": "", "lease_until": "", **values}
+    def _move(
+        self, effect: Effect, state: str, run: int, now: datetime, *, failed: bool = False, **values: Any
+    ) -> None:  # fmt: skip
+        columns = {"message": "", "owner": "", "lease_until": "", "failures": effect.failures + failed, **values}
         columns = {name: clean(value) if isinstance(value, str) else value for name, value in columns.items()}
         sets = ", ".join(f"{column} = ?" for column in columns)
         held = self._db.run(
@@ -308,7 +315,7 @@ class Effects(Ledger):
             marks = ", ".join("?" * len(when))
             touched = self._db.run(
                 f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, cause = '', path = '', "
-                f"owner = '', lease_until = '', updated_at = ?, "
+                f"owner = '', lease_until = '', failures = 0, updated_at = ?, "
                 f"unsent_since = CASE WHEN {_SETTLED} THEN ? ELSE unsent_since END WHERE id = ? AND state IN ({marks})",
                 (state, message, stamp(now), stamp(now), each, *when),
             )
@@ -374,6 +381,7 @@ class Effects(Ledger):
         """Everything that waited on a gap is ready again."""
         return self._db.run(
             "UPDATE effect SET state = 'ready', gap = NULL, cause = '', message = '', path = '', not_before = '', "
+            "failures = 0, "
             "updated_at = ? WHERE gap = ? AND state = 'parked'",
             (stamp(now), gap),
         )

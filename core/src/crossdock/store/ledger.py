@@ -17,7 +17,7 @@ OPEN = ("planned", "awaiting", "ready", "sending", "submitted", "in_doubt", "par
 COLUMNS = (
     "id", "flow", "operation", "source", "target", "stream", "key", "ref", "state", "wanted", "sent", "done",
     "attempts", "not_before", "owner", "lease_until", "gap", "cause", "message", "path", "external_id", "number",
-    "job", "approval", "created_at", "updated_at", "unconfirmed",
+    "job", "approval", "created_at", "updated_at", "unconfirmed", "failures",
 )  # fmt: skip
 _WAITING = "flow = ? AND state IN ('ready', 'in_doubt', 'submitted', 'sending')"
 # What somebody has under way is due when the lease is over.
@@ -57,6 +57,8 @@ class Effect:
     updated_at: str
     unconfirmed: str = ""
     """Of stock: the most that was sent without an answer since `done`, so that the target may show it."""
+    failures: int = 0
+    """How often it failed since it was last done: what it waits grows with them, not with all attempts of its life."""
 
 
 @attrs.frozen(slots=True)
