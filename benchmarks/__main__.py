@@ -354,8 +354,8 @@ def write(path: Path) -> None:
         "# Benchmarks", "",
         f"Measured {today} by `make bench` on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}. All rows come from one run; compare ratios, not seconds. What the rows mean and "
-        "how they are measured stands in `benchmarks/__main__.py`. Where a row is not reached, the CPU of mapping an order "
-        "to its canonical record, of HTTP, and of keeping payload and record stands in between.", "",
+        "how they are measured stands in `benchmarks/__main__.py`. Where a row is not reached, the CPU of mapping an "
+        "order to its canonical record, of HTTP, and of keeping payload and record stands in between.", "",
         "| row | what | reach | found |", "| --- | --- | --- | --- |",
         *(f"| {number} | {what} | {reach} | {found} |" for number, what, reach, found in ROWS), "",
     ]  # fmt: skip

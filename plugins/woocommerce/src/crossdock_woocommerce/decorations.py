@@ -50,7 +50,10 @@ def check_fields(text: str) -> str | None:
 
 def decorations(rows: Sequence[wire.Meta], fields: Mapping[str, str]) -> tuple[Decoration, ...]:
     """The prints of a line; raises `RecordError` for sizes that are no numbers and lists that are none."""
-    values = {each.key.lstrip("_"): each.value for each in rows}
+    names = set(fields.values())
+    values = {name: each.value for each in rows if (name := each.key.lstrip("_")) in names}
+    if not values:
+        return ()
     several = values.get(fields.get("list", ""))
     if several:
         return tuple(_one({part: each.get(part) for part in PARTS}) for each in _listed(several))
