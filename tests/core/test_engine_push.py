@@ -453,6 +453,22 @@ def test_a_failure_after_many_deliveries_waits_as_long_as_a_first_one(world):
     assert datetime.fromisoformat(failed.next_at) - world.clock.now() < timedelta(seconds=10)
 
 
+def test_what_the_vendor_asked_to_wait_for_is_no_failure(world):
+    flow = world.flow("balance", "erp", "shop")
+    world.erp.stock(A=1)
+    world.pull("erp", "balance")
+    world.shop.fault("status", path="/published", status=429, headers={"retry-after": "60"}, times=999)
+    for _ in range(6):
+        world.push(flow)
+        world.later(minutes=5)
+    world.shop.faults.clear()
+    world.shop.fault("status", path="/published", status=503, times=999)
+
+    failed = world.push(flow)
+
+    assert datetime.fromisoformat(failed.next_at) - world.clock.now() < timedelta(seconds=10)
+
+
 @pytest.mark.parametrize(("stream", "longest"), [("balance", 150), ("prices", 1125)])
 def test_a_system_that_was_away_for_long_is_tried_soon_enough(world, stream, longest):
     flow = world.flow(stream, "erp", "shop")

@@ -109,6 +109,11 @@ def idempotency_key(effect: Effect) -> str:
     return f"{effect.source}-{effect.key}"
 
 
+def asked_to_wait(error: ConnectorError) -> bool:
+    """Whether it says how long to wait, as a vendor's limit does: that is no failure."""
+    return isinstance(error, TransientError) and error.wait is not None
+
+
 class Settling:
     """What the deliveries of one push share: counts, leases, and the ways in which an effect can end."""
 
@@ -265,10 +270,11 @@ class Settling:
         """Postpone after passing trouble; what the vendor asked for, or trouble that lasts, holds the whole flow."""
         wait = self._backoff(first, error)
         until = self.bench.clock.now() + wait
-        self._postpone(effects, until, describe(error), failed=True)
+        asked = asked_to_wait(error)
+        self._postpone(effects, until, describe(error), failed=not asked)
         with self._lock:
             self._troubles += 1
-            lasting = self._troubles >= _ENOUGH or (isinstance(error, TransientError) and error.wait is not None)
+            lasting = asked or self._troubles >= _ENOUGH
             if lasting:
                 self._held_until = max(self._held_until, until) if self._held_until else until
         if lasting:
