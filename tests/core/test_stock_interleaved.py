@@ -9,7 +9,8 @@ The promise is about what is *published*, at the moment it leaves, judged by wha
 * when everything has been read, handed on and published, every channel shows exactly what the ERP has left, less that.
 
 One of the channels takes stock by import jobs, which end late, or refuse values. Orders are also read because webhooks
-name them. The steps of a day are drawn by seed, and by hypothesis, which looks for a short day that goes wrong.
+name them. The steps of a day are drawn by seeds: some that are kept, and some of hypothesis. It draws no single steps,
+because what threads of the engine do at the same time makes no two days quite the same.
 
 It is no promise that nothing is ever sold twice: what a channel sells between two readings of its orders is not known,
 and for that the buffer is there. A channel sells here only what it still shows, as shops do.
@@ -23,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,7 +35,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from crossdock import Changed
-from crossdock.engine import decide
+from crossdock.engine import decide, settle
 from crossdock.engine.inbound import work
 from crossdock.sandbox import serve
 from crossdock.store.database import stamp
@@ -342,8 +344,10 @@ class Day:
     def hand_on(self, name: str) -> None:
         if self.dice.random() < 0.2:
             self.erp.fault("cut_after", method="POST", path="/orders")
-        self.world.push(self.orders[name])
-        self.erp.faults.clear()
+        try:
+            self.world.push(self.orders[name])
+        finally:
+            self.erp.faults.clear()
 
     def count(self, name: str) -> None:
         self.world.pull("erp", "balance", full=self.dice.random() < 0.3)
@@ -372,8 +376,10 @@ class Day:
         lost = self.dice.random() < 0.15 and name != IMPORTING
         if lost:
             self.depots[name].fault("cut_after", method="POST", path="/published", times=4)
-        self.world.push(self.stock[name])
-        self.depots[name].faults.clear()
+        try:
+            self.world.push(self.stock[name])
+        finally:  # when the power goes, too: else an answer is lost later of which the books think that it arrived
+            self.depots[name].faults.clear()
         if not lost and not any(not job["finished"] for job in self.depots[name].jobs.values()):
             self.books.confirm(name)
 
@@ -460,10 +466,14 @@ def systems() -> Iterator[tuple[Books, Erp, dict[str, Channel]]]:
 
 @contextlib.contextmanager
 def a_day(home, server, systems, depot_site, depots, dice) -> Iterator[Day]:
-    """A new day of the systems."""
+    """A new day of the systems; the same steps make the same day, so what waits after a failure has no jitter."""
     books, erp, channels = systems
     url = server.migrated()
-    with open_world(home, url, depot_site, depots, channels["shop"], erp) as world:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_world(home, url, depot_site, depots, channels["shop"], erp) as world,
+    ):
+        patch.setattr(settle, "random", SimpleNamespace(Random=lambda: random.Random(0)))
         world.join("market", channels["market"])
         world.join(IMPORTING, channels[IMPORTING])
         world.connect(IMPORTING, "depot-importing")
@@ -527,7 +537,7 @@ def test_nothing_is_published_that_is_not_free_and_in_the_end_everything_that_is
     max_examples=8, phases=(Phase.generate,), deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
-@given(dice=st.randoms(use_true_random=False))
+@given(dice=st.randoms(use_true_random=True))
 def test_no_day_that_can_be_thought_of_oversells(tmp_path_factory, sqlite_files, systems, depot_site, depots, dice):
     with a_day(tmp_path_factory.mktemp("day"), sqlite_files, systems, depot_site, depots, dice) as day:
         live(day)
