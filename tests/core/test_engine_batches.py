@@ -232,6 +232,24 @@ def test_a_lost_answer_is_sent_again_because_values_are_absolute(world):
     assert world.states(flow) == {"A": "done"}
 
 
+def test_a_value_whose_answer_was_lost_may_arrive_late_and_does_not_stay(world):
+    flow = stock(world)
+    world.erp.put("balance", "A", count="9")
+    world.shop.fault("cut_before", method="POST", path="/published", times=4)
+    world.deliver(flow)
+    world.shop.faults.clear()
+    world.erp.put("balance", "A", count="5")
+    world.later(minutes=1)
+    world.deliver(flow)
+    world.shop.published["A"] = "9"  # only now the shop gets to what it was sent first
+    world.later(minutes=5)
+
+    world.push(flow)
+
+    assert world.shop.published == {"A": "5"}
+    assert world.states(flow) == {"A": "done"}
+
+
 def test_access_that_breaks_pauses_and_loses_nothing(world):
     flow = stock(world)
     for number in range(30):

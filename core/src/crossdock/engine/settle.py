@@ -36,6 +36,7 @@ from crossdock.store.records import Bound, Prepared, cause_of
 FIRST_BACKOFF = 5.0
 _LONGEST_BACKOFF = 900.0
 _LONGEST_FOR_STOCK = 120.0  # when a shop is back, it must not go on selling for long what there is no more
+_ONCE_MORE = "It is sent once more later: an earlier answer was lost, and what was sent then may arrive after this."
 _ENOUGH = 5  # transient errors in a row that tell of a system in trouble and not of a bad moment
 BATCHED = ("product", "price", "balance")
 SEVERAL = "exists several times"
@@ -236,8 +237,10 @@ class Settling:
 
     def _keep_done(self, effect: Effect, receipt: Receipt, document: str | None, message: str, *, bound: bool) -> Told:
         now = self.bench.clock.now()
+        again = now + self._quiet() if self._may_arrive_late(effect) else None
+        message = _ONCE_MORE if again else message or receipt.note
         self.bench.store.effects.done(
-            effect, receipt.external_id, receipt.number, document, self.number, now, message or receipt.note
+            effect, receipt.external_id, receipt.number, document, self.number, now, message, again
         )
         if bound:
             bind(
@@ -249,6 +252,10 @@ class Settling:
                 # It may have changed while it was sent: what it takes by now is held on.
                 hold_anew(self.bench, self.flow, [effect.key])
         return effect, "done", receipt
+
+    def _may_arrive_late(self, effect: Effect) -> bool:
+        """Whether a value that was sent before got no answer: a slow system may still write it over the newer one."""
+        return self.flow.stream == "balance" and effect.state == "sending" and bool(effect.unconfirmed)
 
     def _failed(self, effect: Effect, error: ConnectorError) -> None:
         """Settle by what has to happen next."""

@@ -199,16 +199,21 @@ class Effects(Ledger):
 
     def done(
         self, effect: Effect, external_id: str, number: str, document: str | None, run: int, now: datetime,
-        message: str = "",
+        message: str = "", again: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """It was done. False when the row was taken from us meanwhile; the caller still keeps the binding."""
-        at, message = stamp(now), clean(message)
+        """It was done. False when the row was taken from us meanwhile; the caller still keeps the binding.
+
+        With `again` it is sent once more then, unless a newer state is wanted, which is sent at once.
+        """
+        at, message, later = stamp(now), clean(message), stamp(again) if again else ""
+        state = "ready" if again else "done"
         held = self._db.run(
-            "UPDATE effect SET state = CASE WHEN wanted = sent THEN 'done' ELSE 'ready' END, done = sent, "
-            "external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', gap = NULL, "
-            "owner = '', lease_until = '', not_before = '', job = '', unconfirmed = '', failures = 0, updated_at = ?, "
-            "unsent_since = ? WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
-            (external_id, clean(number), document, message, at, at, effect.id, effect.sent),
+            f"UPDATE effect SET state = CASE WHEN wanted = sent THEN '{state}' ELSE 'ready' END, "
+            "done = sent, external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', "
+            "gap = NULL, owner = '', lease_until = '', not_before = CASE WHEN wanted = sent THEN ? ELSE '' END, "
+            "job = '', unconfirmed = '', failures = 0, updated_at = ?, unsent_since = ? "
+            "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
+            (external_id, clean(number), document, message, later, at, at, effect.id, effect.sent),
         )
         self.note(effect.id, run, "done", message, now)
         return held == 1
