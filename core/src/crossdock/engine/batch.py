@@ -9,7 +9,7 @@ from typing import Any
 
 from crossdock.engine.bench import LEASE, describe, pause_connection
 from crossdock.engine.pull import read_channels
-from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told, asked_to_wait
+from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told, asked_wait
 from crossdock.engine.stock import behind, lock_stock, published_stock, read_moments
 from crossdock.engine.translate import translate
 from crossdock.errors import (
@@ -266,7 +266,7 @@ class Batches(Settling):
                 if isinstance(error, AccessError):
                     pause_connection(self.bench, self.flow.writes_to, error)
                     self._fail(error)
-                self._ask_later(submitted, wait, describe(error), failed=not asked_to_wait(error))
+                self._ask_later(submitted, wait, describe(error), failed=asked_wait(error) is None)
                 continue
             except CrossdockError as error:
                 self._ask_later(submitted, timedelta(seconds=FIRST_BACKOFF * 12), str(error))

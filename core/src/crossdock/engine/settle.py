@@ -110,9 +110,9 @@ def idempotency_key(effect: Effect) -> str:
     return f"{effect.source}-{effect.key}"
 
 
-def asked_to_wait(error: ConnectorError) -> bool:
-    """Whether it says how long to wait, as a vendor's limit does: that is no failure."""
-    return isinstance(error, TransientError) and error.wait is not None
+def asked_wait(error: ConnectorError | None) -> timedelta | None:
+    """How long a vendor asked to wait, as its limit does, which is no failure; `None` when it did not say."""
+    return error.wait if isinstance(error, TransientError) else None
 
 
 class Settling:
@@ -277,7 +277,7 @@ class Settling:
         """Postpone after passing trouble; what the vendor asked for, or trouble that lasts, holds the whole flow."""
         wait = self._backoff(first, error)
         until = self.bench.clock.now() + wait
-        asked = asked_to_wait(error)
+        asked = asked_wait(error) is not None
         self._postpone(effects, until, describe(error), failed=not asked)
         with self._lock:
             self._troubles += 1
@@ -289,8 +289,8 @@ class Settling:
                 self.bench.store.effects.hold(self.flow.name, until)
 
     def _backoff(self, effect: Effect, error: ConnectorError | None) -> timedelta:
-        if isinstance(error, TransientError) and error.wait is not None:
-            return error.wait + timedelta(seconds=self._dice.uniform(0, 1))
+        if (asked := asked_wait(error)) is not None:
+            return asked + timedelta(seconds=self._dice.uniform(0, 1))
         longest = _LONGEST_FOR_STOCK if self.flow.stream == "balance" else _LONGEST_BACKOFF
         base = min(FIRST_BACKOFF * 2 ** min(effect.failures, 10), longest)
         return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))

@@ -386,8 +386,7 @@ class Effects(Ledger):
         """Everything that waited on a gap is ready again."""
         return self._db.run(
             "UPDATE effect SET state = 'ready', gap = NULL, cause = '', message = '', path = '', not_before = '', "
-            "failures = 0, "
-            "updated_at = ? WHERE gap = ? AND state = 'parked'",
+            "failures = 0, updated_at = ? WHERE gap = ? AND state = 'parked'",
             (stamp(now), gap),
         )
 
