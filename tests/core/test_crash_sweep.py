@@ -37,6 +37,15 @@ for number in range(3):
     store.journal.event("step", str(number), "", datetime.now(UTC))
 """
 
+REQUESTS = """
+import os, sys
+from crossdock import tripwire
+wire = tripwire.arm()
+for path in sys.argv[1:]:
+    wire.step(lambda: "something is kept")
+    wire.step(lambda: f"POST {path} is about to leave", f"POST {path} leaves")
+"""
+
 
 def sell(shop):
     """Two orders in a shop."""
@@ -247,10 +256,11 @@ def test_a_database_that_is_in_use_is_not_touched(sweep, scenario, database_url,
         sweep(scenario, database_url)
 
 
-def run_steps(url, **variables):
+def run_steps(*arguments, code=STEP, **variables):
     """Three commits in a process with a tripwire."""
     return subprocess.run(
-        [sys.executable, "-c", STEP, url], env={**os.environ, **variables}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *arguments], env={**os.environ, **variables}, capture_output=True, text=True,
+        timeout=60,
     )  # fmt: skip
 
 
@@ -272,8 +282,29 @@ def test_the_tripwire_counts_and_names_the_steps(database_url, tmp_path):
     assert file.read_text().splitlines() == [f"{number}\t1 event written" for number in (1, 2, 3)]
 
 
-def test_a_step_that_is_no_number_is_refused(database_url):
-    ended = run_steps(database_url, CROSSDOCK_CRASH_AT="soon")
+def test_a_request_is_found_by_its_kind_whatever_comes_before_it(tmp_path):
+    counted, killed = tmp_path / "counted", tmp_path / "killed"
+    run_steps("/a", "/b", "/b", code=REQUESTS, CROSSDOCK_CRASH_AT="0", CROSSDOCK_CRASH_STEPS=str(counted))
+    second = counted.read_text().splitlines()[-1].split("\t")[-1]
+
+    ended = run_steps("/b", "/b", "/a", code=REQUESTS, CROSSDOCK_CRASH_AT=second, CROSSDOCK_CRASH_STEPS=str(killed))
+
+    assert second == "POST /b leaves 2"
+    assert ended.returncode == -signal.SIGKILL
+    assert killed.read_text() == "4\tPOST /b is about to leave\tPOST /b leaves 2\n"
+
+
+def test_a_process_is_killed_at_the_request_that_was_asked_for_though_threads_take_turns(sweep, scenario):
+    swept = sweep(scenario, words=("is about to leave", "was answered"))
+
+    ends = [step.name.partition("/orders")[2] for step in swept.steps]
+    assert ends.count(" is about to leave") == 2
+    assert len(ends) == 4
+
+
+@pytest.mark.parametrize("text", ["soon", "POST /orders answered", "-1"])
+def test_a_step_that_is_no_number_is_refused(database_url, text):
+    ended = run_steps(database_url, CROSSDOCK_CRASH_AT=text)
 
     assert ended.returncode == 1
-    assert "CROSSDOCK_CRASH_AT is 'soon'." in ended.stderr
+    assert f"CROSSDOCK_CRASH_AT is '{text}'." in ended.stderr

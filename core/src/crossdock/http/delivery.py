@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from crossdock import tripwire
 from crossdock.connection import Outgoing
 from crossdock.errors import TransientError
+
+_NUMBER = re.compile(r"[^/]*\d[^/]*")
 
 
 class Marker:
@@ -45,13 +49,18 @@ def writes(now: datetime, request: Outgoing, mask: Callable[[str], str]) -> None
         if marker.until is not None and now >= marker.until:
             raise TransientError("The lease on this effect ended before its request could be sent; nothing was sent.")
         marker.wrote = True
-    wire = tripwire.armed()
-    if wire is not None:
-        wire.step(lambda: f"{request.method} {mask(request.url)} is about to leave")
+    _pass(request, mask, "is about to leave", "leaves")
 
 
 def answered(request: Outgoing, mask: Callable[[str], str], status: int) -> None:
     """A write was answered, and nothing of the answer is kept yet."""
+    _pass(request, mask, f"was answered {status}, and nothing of it is kept yet", "answered")
+
+
+def _pass(request: Outgoing, mask: Callable[[str], str], what: str, kind: str) -> None:
+    """A step of the tripwire, if there is one; requests are of one kind when only numbers in their paths differ."""
     wire = tripwire.armed()
     if wire is not None:
-        wire.step(lambda: f"{request.method} {mask(request.url)} was answered {status}, and nothing of it is kept yet")
+        url = mask(request.url)
+        path = _NUMBER.sub("#", urlsplit(url).path)
+        wire.step(lambda: f"{request.method} {url} {what}", f"{request.method} {path} {kind}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from crossdock.store.database import Database, sqlite_path
 
 HEAD = "0008"
 KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+_ALONE = threading.Lock()
+"""Alembic's `context` and `op` are one for the whole process, so two threads cannot migrate at once."""
 
 
 def current(database: Database) -> str | None:
@@ -39,7 +42,7 @@ def ensure(database: Database) -> None:
 
 
 def upgrade(database: Database) -> None:
-    """Run all missing migrations. Two processes may do this at once: the second one waits and finds nothing to do."""
+    """Run all missing migrations. Two may do this at once: the second one waits and finds nothing to do."""
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine, text
@@ -49,7 +52,7 @@ def upgrade(database: Database) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = create_engine(_sqlalchemy_url(database), poolclass=NullPool, **_arguments(database))
     try:
-        with engine.connect() as connection:
+        with _ALONE, engine.connect() as connection:
             if database.dialect == "sqlite":
                 connection.exec_driver_sql("PRAGMA busy_timeout=30000")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -18,7 +18,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -99,6 +99,21 @@ class Swept:
         return "\n".join(lines)
 
 
+@attrs.frozen
+class _Passed:
+    """A step that a process passed: its number, what it is, and for a request the name that threads do not shift."""
+
+    phase: int
+    number: str
+    name: str
+    request: str = ""
+
+    @property
+    def at(self) -> str:
+        """Where the tripwire ends a process that does the same again."""
+        return self.request or self.number
+
+
 class Sweep:
     """A scenario that is set up in `folder`, on SQLite there or on the PostgreSQL of `database_url`.
 
@@ -114,7 +129,7 @@ class Sweep:
         self._registry = registry
         self._stack = contextlib.ExitStack()
         self._stages: dict[str, _Stage] = {}
-        self._done_straight: tuple[list[tuple[int, int, str]], Picture] | None = None
+        self._done_straight: tuple[list[_Passed], Picture] | None = None
         self._known: set[str] = set(scenario.known)
         self._begin = datetime.now(UTC).replace(second=0, microsecond=0)
         self._clock: SharedClock
@@ -138,7 +153,7 @@ class Sweep:
     @property
     def names(self) -> list[str]:
         """What the durable steps are, the first one first; counted in a straight run."""
-        return [name for *_, name in self._straight()[0]]
+        return [step.name for step in self._straight()[0]]
 
     @property
     def straight(self) -> Picture:
@@ -149,8 +164,8 @@ class Sweep:
     def phases(self) -> list[dict[int, str]]:
         """The steps of each phase: their numbers and names."""
         found: list[dict[int, str]] = [{} for _ in range(self._phases)]
-        for number, (phase, _, name) in enumerate(self._straight()[0], 1):
-            found[phase][number] = name
+        for number, step in enumerate(self._straight()[0], 1):
+            found[step.phase][number] = step.name
         return found
 
     def run(
@@ -164,17 +179,17 @@ class Sweep:
 
         Raises `CrossdockError` when the scenario cannot even be done straight.
         """
-        names, straight = self._straight()
-        again = self._turn([-1] * self._phases)[1]
+        passed, straight = self._straight()
+        again = self._turn([""] * self._phases)[1]
         chance, known = changing(straight, again), self._known
-        wanted = [number for number in range(1, len(names) + 1) if only is None or number in only]
+        wanted = [number for number in range(1, len(passed) + 1) if only is None or number in only]
         steps = []
         for group in self._groups(wanted) if together else [[number] for number in wanted]:
-            for step in self._tried(group, names, lambda turn: differences(straight, turn, chance, known)):
+            for step in self._tried(group, passed, lambda turn: differences(straight, turn, chance, known)):
                 steps.append(step)
                 if report is not None:
                     report(step, len(wanted))
-        return Swept(len(names), tuple(steps), tuple(f"{system}: {place}" for system, place in sorted(chance)))
+        return Swept(len(passed), tuple(steps), tuple(f"{system}: {place}" for system, place in sorted(chance)))
 
     def _groups(self, wanted: Sequence[int]) -> list[list[int]]:
         """Of each phase one step, as long as there are some."""
@@ -231,63 +246,63 @@ class Sweep:
     def _phases(self) -> int:
         return len(self.scenario.acts) + 1
 
-    def _straight(self) -> tuple[list[tuple[int, int, str]], Picture]:
-        """The steps (phase, number in it, name), and how everything ends."""
+    def _straight(self) -> tuple[list[_Passed], Picture]:
+        """The steps, and how everything ends."""
         if self._done_straight is None:
-            self._done_straight = self._turn([0] * self._phases)
+            self._done_straight = self._turn(["0"] * self._phases)
         return self._done_straight
 
     def _tried(
-        self, numbers: Sequence[int], names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
+        self, numbers: Sequence[int], passed: Sequence[_Passed], compare: Callable[[Picture], list[str]]
     ) -> list[Step]:
         """What came of killing at these steps, of different phases, in one turn."""
-        steps = self._killed(numbers, names, compare)
+        steps = self._killed(numbers, passed, compare)
         if len(numbers) == 1 or all(step.ok for step in steps):
             return steps
-        alone = [step for number in numbers for step in self._killed([number], names, compare)]
+        alone = [step for number in numbers for step in self._killed([number], passed, compare)]
         return steps if all(step.ok for step in alone) else alone
 
     def _killed(
-        self, numbers: Sequence[int], names: Sequence[tuple[int, int, str]], compare: Callable[[Picture], list[str]]
+        self, numbers: Sequence[int], passed: Sequence[_Passed], compare: Callable[[Picture], list[str]]
     ) -> list[Step]:
-        plan = [-1] * self._phases
-        for number in numbers:
-            phase, within, _ = names[number - 1]
-            plan[phase] = within
+        plan = [""] * self._phases
+        steps = {number: passed[number - 1] for number in numbers}
+        for step in steps.values():
+            plan[step.phase] = step.at
         try:
             reached, picture = self._turn(plan)
         except CrossdockError as error:
-            return [Step(number, names[number - 1][2], (str(error),)) for number in numbers]
+            return [Step(number, step.name, (str(error),)) for number, step in steps.items()]
         # Threads take turns by chance: what a process was killed at is what it said itself.
-        told = {phase: name for phase, _, name in reached}
+        told = {step.phase: step.name for step in reached}
         waits = tuple(line.name([line.key]) for line, _ in picture.open)
         found = tuple(compare(picture))
         return [
-            Step(number, told.get(phase, f"not reached this time: {name}"), found, waits)
-            for number, (phase, _, name) in ((number, names[number - 1]) for number in numbers)
+            Step(number, told.get(step.phase, f"not reached this time: {step.name}"), found, waits)
+            for number, step in steps.items()
         ]
 
-    def _turn(self, plan: Sequence[int]) -> tuple[list[tuple[int, int, str]], Picture]:
-        """One turn from a fresh start, phase by phase: -1 works, 0 counts, any other number kills there first."""
+    def _turn(self, plan: Sequence[str]) -> tuple[list[_Passed], Picture]:
+        """One turn from a fresh start, phase by phase: "" works, "0" counts, anything else kills there first."""
         self._snapshot.restore()
         self._renew(self._begin + _SET_UP)
-        names: list[tuple[int, int, str]] = []
+        passed: list[_Passed] = []
         for phase, at in enumerate(plan):
             ended, steps = self._worker.work(at)
-            names.extend((phase, number, name) for number, name in steps)
-            if at > 0 and ended.code:
+            passed.extend(_Passed(phase, *step) for step in steps)
+            if at not in ("", "0") and ended.code:
                 self._expect(ended, -9)
                 self._quiet()
                 self._clock.sleep(self.scenario.pause.total_seconds())
                 self.scenario.resumed(self.twins)
-                ended, _ = self._worker.work(-1)
+                ended, _ = self._worker.work("")
             self._expect(ended, 0)
             if phase < len(self.scenario.acts):
                 self.scenario.acts[phase](self.twins)
                 # The next part comes as long after this one as after a kill: what is kept for minutes is old by then.
                 self._clock.sleep(self.scenario.pause.total_seconds())
                 self.scenario.resumed(self.twins)
-        return names, self._picture()
+        return passed, self._picture()
 
     def _expect(self, ended: Ended, code: int) -> None:
         if ended.code != code:
@@ -362,8 +377,8 @@ class _Worker:
             self._process.stdin.write(msgspec.json.encode(what) + b"\n")
             self._process.stdin.flush()
 
-    def work(self, at: int) -> tuple[Ended, list[tuple[int, str]]]:
-        """Do the work once, killed at step `at` (0: counted, -1: just done); how it ended, and the steps it named."""
+    def work(self, at: str) -> tuple[Ended, list[list[str]]]:
+        """Do the work once, killed at step `at` ("0": counted, "": just done); how it ended, and the steps it named."""
         steps, trouble = self._home / "steps.txt", self._home / "trouble.txt"
         for file in (steps, trouble):
             file.unlink(missing_ok=True)
@@ -373,11 +388,8 @@ class _Worker:
         if not line:
             self._errors.seek(0)
             raise CrossdockError(f"The process that works could not be started. {self._errors.read()[-2000:]}")
-        return msgspec.json.decode(line, type=Ended), list(_named(steps))
+        return msgspec.json.decode(line, type=Ended), _named(steps)
 
 
-def _named(steps: Path) -> Iterator[tuple[int, str]]:
-    if steps.exists():
-        for line in steps.read_text(encoding="utf-8").splitlines():
-            number, _, name = line.partition("\t")
-            yield int(number), name
+def _named(steps: Path) -> list[list[str]]:
+    return [line.split("\t") for line in steps.read_text(encoding="utf-8").splitlines()] if steps.exists() else []

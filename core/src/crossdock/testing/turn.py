@@ -61,11 +61,11 @@ class Home(msgspec.Struct):
 class Job(msgspec.Struct):
     """A piece of work: a function as ``module:name`` that takes an `App`, and the step at which it is killed.
 
-    `at` 0 counts the steps into the file `steps`; -1 works without a tripwire.
+    `at` is what `crossdock.tripwire` takes: "0" counts the steps into the file `steps`; "" works without a tripwire.
     """
 
     work: str
-    at: int
+    at: str
     steps: str
     seconds: int
     trouble: str
@@ -235,8 +235,8 @@ def _child(home: Home, job: Job, registry: Registry, name: str) -> None:
     code = 1
     try:
         signal.alarm(job.seconds)
-        if job.at >= 0:
-            os.environ[tripwire.AT_VARIABLE] = str(job.at)
+        if job.at:
+            os.environ[tripwire.AT_VARIABLE] = job.at
             os.environ[tripwire.STEPS_VARIABLE] = job.steps
         function = getattr(sys.modules[job.work.partition(":")[0]], name)
         with App(Path(home.folder), home.database, SharedClock(Path(home.clock))) as app:
