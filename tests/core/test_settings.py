@@ -31,6 +31,7 @@ class Shop:
     secret: Secret = setting("Consumer secret", where="shown once")
     pin: Secret | None = setting("Second secret", default=None)
     page_size: int = setting("Page size", default=100)
+    hours: int = setting("Hours", default=0, within=(0, 48))
     tolerance: Decimal | None = setting("Tolerance", default=None)
     guests: bool = setting("Guests", default=True)
     order_start: datetime | None = setting("Order start", default=None)
@@ -177,6 +178,16 @@ def test_a_type_that_no_form_can_ask_for_is_refused_when_the_class_is_read():
 # -- the declaration ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("text", ["-1", "49", "2.5", "many"])
+def test_a_number_outside_of_its_bounds_is_refused_with_them(text):
+    assert problems(hours=text) == {"hours": "Hours (hours) must be a whole number from 0 to 48."}
+
+
+@pytest.mark.parametrize("text", ["0", "48"])
+def test_the_bounds_of_a_number_are_allowed(text):
+    assert build(Shop, {**GOOD, "hours": text}).hours == int(text)
+
+
 def test_the_declaration_says_all_that_a_form_needs():
     by_name = {field.name: field for field in fields_of(Shop)}
 
@@ -185,6 +196,7 @@ def test_the_declaration_says_all_that_a_form_needs():
     assert [field.name for field in by_name.values() if field.secret] == ["secret", "pin"]
     assert (by_name["key"].label, by_name["key"].where) == ("Consumer key", "WooCommerce > Settings")
     assert by_name["mode"].choices == ("test", "live")
+    assert (by_name["hours"].within, by_name["page_size"].within) == ((0, 48), None)
     assert [by_name[name].kind for name in ("url", "page_size", "tolerance", "guests", "order_start", "statuses")] == [
         "text", "number", "amount", "yes/no", "time", "list",
     ]  # fmt: skip

@@ -70,15 +70,17 @@ def setting(
     default: Any = _MISSING,
     check: Callable[[str], str | None] | None = None,
     choices: tuple[str, ...] = (),
+    within: tuple[int, int] | None = None,
     fact: str = "",
 ) -> Any:
     """Declare one setting.
 
     `where` tells where a person finds the value; `check` gets the text and answers a sentence if it cannot be right
-    (a one-time link pasted instead of the secret); `choices` are the only allowed values; `fact` names a fact of
-    `verify` that lists choices (warehouses, sales channels).
+    (a one-time link pasted instead of the secret); `choices` are the only allowed values; `within` are the least and
+    the greatest number; `fact` names a fact of `verify` that lists choices (warehouses, sales channels).
     """
-    metadata = {"label": label, "help": help, "where": where, "check": check, "choices": choices, "fact": fact}
+    metadata = {"label": label, "help": help, "where": where, "check": check, "choices": choices, "within": within,
+                "fact": fact}  # fmt: skip
     if default is _MISSING:
         return attrs.field(metadata=metadata)
     return attrs.field(default=default, metadata=metadata)
@@ -96,6 +98,7 @@ class SettingField:
     help: str
     where: str
     choices: tuple[str, ...]
+    within: tuple[int, int] | None
     fact: str
     check: Callable[[str], str | None] | None
 
@@ -139,6 +142,7 @@ def _fields(settings: type[Any], hints: Mapping[str, Any]) -> Iterator[SettingFi
             help=meta.get("help", ""),
             where=meta.get("where", ""),
             choices=meta.get("choices", ()),
+            within=meta.get("within"),
             fact=meta.get("fact", ""),
             check=meta.get("check"),
         )
@@ -164,7 +168,7 @@ def build(settings: type[S], values: Mapping[str, str]) -> S:
         try:
             built[name] = _parse(field, text)
         except (ValueError, ArithmeticError):
-            problems[name] = f"{field.label} ({name}) must be {_expected(field.kind)}."
+            problems[name] = f"{field.label} ({name}) must be {_expected(field)}."
     if problems:
         raise SettingsError(" ".join(problems.values()), problems=problems)
     return settings(**built)
@@ -187,7 +191,7 @@ def _parse(field: SettingField, text: str) -> Any:
         case "secret":
             return Secret(text)
         case "number":
-            return int(text)
+            return _number(text, field.within)
         case "amount":
             return _amount(text)
         case "yes/no":
@@ -202,6 +206,13 @@ def _parse(field: SettingField, text: str) -> Any:
 
 def _several(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _number(text: str, within: tuple[int, int] | None) -> int:
+    number = int(text)
+    if within is not None and not within[0] <= number <= within[1]:
+        raise ValueError(text)
+    return number
 
 
 def _amount(text: str) -> Decimal:
@@ -226,13 +237,15 @@ def parse_time(text: str) -> datetime:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
-def _expected(kind: str) -> str:
+def _expected(field: SettingField) -> str:
+    if field.within is not None:
+        return "a whole number from {} to {}".format(*field.within)
     return {
         "number": "a whole number",
         "amount": "an amount such as 12.50",
         "yes/no": "yes or no",
         "time": "a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z",
-    }.get(kind, "text")
+    }.get(field.kind, "text")
 
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")

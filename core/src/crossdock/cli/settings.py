@@ -157,6 +157,7 @@ def fields_data(connector: Connector) -> list[dict[str, Any]]:
         {
             "name": field.name, "kind": field.kind, "required": field.required, "label": field.label,
             "help": field.help, "where": field.where, "choices": list(field.choices),
+            "within": field.within and list(field.within),
             "default": None if isinstance(field.default, Secret) else field.default,
         }
         for field in fields_of(connector.info.settings)

@@ -35,7 +35,7 @@ INFO = (
     "write_batch", "push_concurrency", "docs",
 )  # fmt: skip
 """What of a `ConnectorInfo` is plain data. Its sandbox is not offered: it would have to run over there."""
-FIELD = ("name", "kind", "required", "label", "help", "where", "choices", "fact")
+FIELD = ("name", "kind", "required", "label", "help", "where", "choices", "within", "fact")
 ENDPOINT = (
     "base_url", "token", "headers", "rules", "connect_timeout", "read_timeout", "max_bytes", "concurrency", "budgets",
     "secret_params",

@@ -238,7 +238,8 @@ def _settings(connector: str, fields: list[Mapping[str, Any]], worker: Worker) -
         body["__annotations__"][field["name"]] = _TYPES[field["kind"]]
         body[field["name"]] = setting(
             field["label"], help=field["help"], where=field["where"], choices=tuple(field["choices"]),
-            fact=field["fact"], check=_checked(worker, field["name"]) if field["checked"] else None, **given,
+            within=tuple(field["within"]) if field["within"] else None, fact=field["fact"],
+            check=_checked(worker, field["name"]) if field["checked"] else None, **given,
         )  # fmt: skip
     return attrs.frozen(kw_only=True)(type("Settings", (), body))
 

@@ -27,18 +27,6 @@ def _number(text: str) -> str | None:
     return None if digits.isascii() and digits.isdigit() else "The Seller ID is a number, for example 98979."
 
 
-def _pace(text: str) -> str | None:
-    digits = text.strip()
-    good = digits.isascii() and digits.isdigit() and 1 <= int(digits) <= 6000
-    return None if good else "Calls a minute is a whole number from 1 to 6000."
-
-
-def _hours(text: str) -> str | None:
-    digits = text.strip()
-    good = digits.isascii() and digits.isdigit() and int(digits) <= 24 * 90
-    return None if good else "Hours are a whole number from 0 to 2160, for example 48."
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """The settings of a connection, in the vendor's words."""
@@ -68,7 +56,7 @@ class Settings:
     )
     accept_within: int = setting(
         "Hours to accept", help="With manual validation: after how many hours an order is lost; 0: not known",
-        default=0, check=_hours,
+        default=0, within=(0, 24 * 90),
     )  # fmt: skip
     cancel: bool = setting(
         "Cancellation requests", help="Whether orders may be cancelled by API; not offered on Cdiscount itself",
@@ -108,8 +96,9 @@ class Settings:
         "Token address", help="Octopia's own, unless it tells you another", default=TOKEN_URL, check=_address
     )
     calls_per_minute: int = setting(
-        "Calls a minute", help="Octopia does not publish its limit; clients make 120 to 200", default=120, check=_pace
-    )
+        "Calls a minute", help="Octopia does not publish its limit; clients make 120 to 200",
+        default=120, within=(1, 6000),
+    )  # fmt: skip
 
 
 # Who reads a 403 has rarely mistyped: the account is not linked to the credentials (vendor page section 4, a guess).

@@ -31,11 +31,6 @@ def _number(text: str) -> str | None:
     )
 
 
-def _hours(text: str) -> str | None:
-    good = text.isascii() and text.isdecimal() and int(text) <= 24 * 90
-    return None if good else "Hours are a whole number from 0 to 2160, for example 120 for five days."
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """The settings of a connection: one shop at one operator."""
@@ -62,7 +57,7 @@ class Settings:
         help="Mirakl lets external partners list orders every 15 minutes, and others every minute",
     )  # fmt: skip
     accept_within: int = setting(
-        "Hours to accept", default=0, check=_hours,
+        "Hours to accept", default=0, within=(0, 24 * 90),
         help="After how many hours the operator declines an order that waits for you; 0: not known",
     )  # fmt: skip
     carrier: str = setting(
