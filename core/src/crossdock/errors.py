@@ -143,3 +143,8 @@ class UnsupportedError(ConnectorError):
 
 class OutcomeUnknownError(ConnectorError):
     """A write was sent and its answer lost: it may or may not have been done."""
+
+
+def asked_wait(error: BaseException | None) -> timedelta | None:
+    """How long a vendor asked to wait, as its limit does, which is no failure; `None` when it did not say."""
+    return error.wait if isinstance(error, TransientError) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from crossdock.engine.bench import LEASE, describe, pause_connection
 from crossdock.engine.pull import read_channels
-from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told, asked_wait
+from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told
 from crossdock.engine.stock import behind, lock_stock, published_stock, read_moments
 from crossdock.engine.translate import translate
 from crossdock.errors import (
@@ -18,6 +18,7 @@ from crossdock.errors import (
     CrossdockError,
     RecordError,
     UnsupportedError,
+    asked_wait,
 )
 from crossdock.http.delivery import delivery
 from crossdock.records import Balance, from_document, to_document

@@ -13,7 +13,15 @@ from crossdock.connection import StreamInfo
 from crossdock.engine.bench import Bench, Opened, describe
 from crossdock.engine.conscience import heard
 from crossdock.engine.pull import Pulled, pull
-from crossdock.errors import AccessError, ConnectorError, CrossdockError, StoreError, TransientError, UsageError
+from crossdock.errors import (
+    AccessError,
+    ConnectorError,
+    CrossdockError,
+    StoreError,
+    TransientError,
+    UsageError,
+    asked_wait,
+)
 from crossdock.records import RECORD_TYPES
 from crossdock.session import Changed
 from crossdock.store.database import stamp, unstamp
@@ -238,8 +246,7 @@ class _Worker:
             self._worked_again(fetch.stream, None)
             return attrs.evolve(fetch, state="failed", note=f"{fetch.stream}{_FAILED}{_runs(fetch.runs)}: {text}")
         wait = timedelta(seconds=min(_FIRST_BACKOFF * 2 ** (tries - 1), _LONGEST_BACKOFF))
-        if isinstance(error, TransientError) and error.wait:
-            wait = max(wait, error.wait)
+        wait = max(wait, asked_wait(error) or wait)
         until = self.bench.clock.now() + wait
         patience = attrs.evolve(self.patience.get(fetch.stream, _Patience()), tries=tries, until=stamp(until), why=text)
         self.patience[fetch.stream] = patience

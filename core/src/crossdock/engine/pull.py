@@ -22,8 +22,8 @@ from crossdock.errors import (
     CrossdockError,
     PluginError,
     RecordError,
-    TransientError,
     UsageError,
+    asked_wait,
 )
 from crossdock.records import RECORD_TYPES, fingerprint, from_document, to_document
 from crossdock.session import ByKeys, Page, Query, Since
@@ -168,8 +168,7 @@ class _Pull:
             state, error = "failed", denied
         except CrossdockError as failed:
             # The vendor's limits let it wait: that is no trouble, and the next run goes on from here.
-            waits = isinstance(failed, TransientError) and failed.wait is not None
-            state, error = "waiting" if waits else "failed", failed
+            state, error = "failed" if asked_wait(failed) is None else "waiting", failed
         except BaseException as broken:
             break_off(bench, "pull", self.number, self.counts.as_dict(), broken)
             raise

@@ -25,6 +25,7 @@ from crossdock.errors import (
     RecordError,
     StoreError,
     TransientError,
+    asked_wait,
 )
 from crossdock.http.delivery import Marker
 from crossdock.session import Receipt
@@ -108,11 +109,6 @@ def idempotency_key(effect: Effect) -> str:
     It is the source connection and the record's key there, so it survives a flow that is renamed or made again.
     """
     return f"{effect.source}-{effect.key}"
-
-
-def asked_wait(error: ConnectorError | None) -> timedelta | None:
-    """How long a vendor asked to wait, as its limit does, which is no failure; `None` when it did not say."""
-    return error.wait if isinstance(error, TransientError) else None
 
 
 class Settling:

@@ -16,7 +16,15 @@ from crossdock.engine.bench import Bench, describe, working
 from crossdock.engine.inbound import Fetch, Worked, work
 from crossdock.engine.pull import Pulled, pull
 from crossdock.engine.push import Pushed, push
-from crossdock.errors import AccessError, BusyError, ConnectorError, CrossdockError, StoreError, TransientError
+from crossdock.errors import (
+    AccessError,
+    BusyError,
+    ConnectorError,
+    CrossdockError,
+    StoreError,
+    TransientError,
+    asked_wait,
+)
 from crossdock.overview import LASTING
 from crossdock.runner.lanes import Lane
 from crossdock.store.config import StreamRow
@@ -125,16 +133,16 @@ def _stock_came(bench: Bench, row: StreamRow) -> None:
 
 def _read_failed(bench: Bench, lane: Lane, row: StreamRow, error: CrossdockError, pulled: Pulled | None) -> Turn:
     agenda, now = bench.store.agenda, bench.clock.now()
-    waits = isinstance(error, TransientError) and error.wait is not None
+    wait = asked_wait(error)
     turn = Turn(
-        lane=lane, state="waiting" if waits else "failed", text=_sentence(error), hint=error.hint,
+        lane=lane, state="failed" if wait is None else "waiting", text=_sentence(error), hint=error.hint,
         run=pulled.run if pulled else None,
     )  # fmt: skip
     if isinstance(error, AccessError):
         # The connection is paused: its streams are due again when it is verified.
         return attrs.evolve(turn, needs_attention=True)
-    if isinstance(error, TransientError) and error.wait is not None:
-        agenda.rest_stream(row.connection, row.stream, now + error.wait, row.failures)
+    if wait is not None:
+        agenda.rest_stream(row.connection, row.stream, now + wait, row.failures)
         return turn
     failures = row.failures + 1
     if not isinstance(error, TransientError):

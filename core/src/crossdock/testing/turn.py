@@ -32,6 +32,7 @@ from crossdock.engine import inbound
 from crossdock.engine.decide import approve
 from crossdock.engine.pull import pull
 from crossdock.engine.push import push
+from crossdock.errors import asked_wait
 from crossdock.http import client as client  # loaded before the fork, because it takes time
 from crossdock.registry import LOCAL_PLUGIN, Registry
 from crossdock.store import watched as watched  # loaded before the fork, because it takes time
@@ -163,7 +164,7 @@ def _read(app: App, connection: str, stream: str) -> None:
         pulled = pull(app.bench, connection, stream)
         if pulled.state != "waiting":
             break
-        wait = getattr(pulled.error, "wait", None)
+        wait = asked_wait(pulled.error)
         app.clock.sleep(wait.total_seconds() if wait else 60.0)
     if pulled.error is not None:
         raise pulled.error
