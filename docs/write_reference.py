@@ -44,7 +44,8 @@ _GROUPS = {
         "query_auth setting Secret SPEC_VERSION"
     ),
     "What a hook gets": (
-        "Session Http Clock Memory Files StoredFile Answer Row Upload Query Since ByKeys Decision WebhookRequest"
+        "Session Http Clock Memory Files StoredFile Answer Row Upload Query Since ByKeys Decision StatusUpdate "
+        "WebhookRequest"
     ),
     "What a hook answers": "Page Receipt Outcome StillRunning Check Preview WebhookReply Changed WebhookState",
     "What a hook raises": (

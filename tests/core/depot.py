@@ -88,6 +88,7 @@ class Depot(Sandbox):
             ("/orders/{id}/reports", "GET", self._reports),
             ("/orders/{id}/reports", "POST", self._report),
             ("/customers/{id}", "PUT", self._customer),
+            ("/statuses", "PUT", self._statuses),
             ("/published", "POST", self._publish),
             ("/imports", "POST", self._submit),
             ("/imports/{id}", "GET", lambda request, body: self.jobs[request.path_params["id"]]),
@@ -157,6 +158,16 @@ class Depot(Sandbox):
     def _status(self, request: Request, body: Any) -> Any:
         self.put("orders", request.path_params["id"], shown=body["status"])
         return {}
+
+    def _statuses(self, request: Request, body: Any) -> Any:
+        rows = []
+        for key, status in body.items():
+            if key in self.unknown:
+                rows.append({"key": key, "state": "rejected", "message": "it is closed"})
+            else:
+                self.put("orders", key, shown=status)
+                rows.append({"key": key, "state": "done"})
+        return {"rows": rows}
 
     def _reports(self, request: Request, body: Any) -> Any:
         return {"rows": [row for row in self.reports if row["order"] == request.path_params["id"]]}

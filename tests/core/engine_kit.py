@@ -40,6 +40,20 @@ VARIANTS = {
     "depot-binding": "\nOPTIONS['binding_orders'] = True\n",
     # has no orders to accept and shows no statuses
     "depot-bare": "\ndel accept_order, push_status\n",
+    # shows the statuses of many orders in one call
+    "depot-listing": """
+
+del push_status
+
+@hookimpl
+def push_statuses(session, updates):
+    bug(session, "push_statuses")
+    rows = {each.order.key: each.update.raw_status for each in updates}
+    keys = {each.order.key: each.key for each in updates}
+    answer = session.http.put("/statuses", rows).json()
+    return [Outcome(key=keys[row["key"]], state=row["state"], external_id=row["key"], message=row.get("message", ""))
+            for row in answer["rows"]]
+""",
     # publishes stock by import jobs
     "depot-importing": """
 

@@ -67,7 +67,7 @@ def test_a_connector_without_the_hook_is_refused(run, world):
     assert "shop (Depot) cannot take acceptance: it has no accept_order." in run(
         "flow", "add", "a", "acceptance", "shop", "erp", code=2
     )
-    assert "shop (Depot) cannot take statuses: it has no push_status." in run(
+    assert "shop (Depot) cannot take statuses: it has no push_status and no push_statuses." in run(
         "flow", "add", "a", "statuses", "erp", "shop", code=2
     )
 

@@ -21,7 +21,7 @@ from crossdock.hookspecs import CONNECTOR_HOOKS, ConnectorSpec
 from crossdock.isolation import wire
 from crossdock.isolation.wire import Pipe, PipeError, pack, pack_error, unpack
 from crossdock.records import RECORD_TYPES, Address, Balance, Order, OrderLine, Tax
-from crossdock.session import Check, Outcome, Page, Receipt, Since, StoredFile, WebhookReply
+from crossdock.session import Check, Outcome, Page, Receipt, Since, StatusUpdate, StoredFile, WebhookReply
 from crossdock.settings import Secret
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -68,6 +68,7 @@ SAMPLES = [
     StoredFile(content=b"\0\1", kept_at=NOW, facts={"etag": "7"}), Secret("hush"),
     connection.Outgoing("GET", "http://x", (("a", "1"), ("a", "2")), {"H": "v"}, b"body"), frozenset({"since"}),
     connection.Rule(status=422, text="sku", verdict="record"), time(12, 30), date(2026, 1, 2), timedelta(seconds=1.5),
+    StatusUpdate(key="k", update=ORDER, order=ORDER),
 ]  # fmt: skip
 
 

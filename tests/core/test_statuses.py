@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossdock.engine import decide
+from crossdock.engine import batch, decide
 from crossdock.engine.settle import bind
 from crossdock.store.records import Bound
 
@@ -175,6 +175,79 @@ def test_a_flow_that_is_added_later_shows_how_far_orders_are(world, orders):
     world.push(world.flow("statuses", "erp", "shop"))
 
     assert shown(world) == "shipped"
+
+
+# -- many in one call ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listed(world, orders):
+    """Three of the shop's orders are with the ERP, where something has happened; the shop takes many news at once."""
+    world.connect("shop", "depot-listing")
+    for key in ("1", "2", "3"):
+        world.shop.order(key)
+    world.deliver(orders)
+    for key in world.erp.orders:
+        world.erp.order(key, status="shipped")
+    world.pull("erp")
+    world.shop.requests.clear()
+    return world.flow("statuses", "erp", "shop")
+
+
+def test_the_statuses_of_many_orders_are_shown_in_one_call_where_the_target_takes_many(world, listed):
+    world.push(listed)
+
+    assert [shown(world, key) for key in "123"] == ["shipped"] * 3
+    assert (world.shop.writes(), set(world.states(listed).values())) == (["PUT /statuses"], {"done"})
+
+
+def test_the_next_news_of_one_order_of_many_is_sent_alone(world, listed):
+    world.push(listed)
+    world.erp.order("1001", status="completed")
+
+    world.deliver(listed)
+
+    assert (world.shop.writes(), sorted(shown(world, key) for key in "123")) == (
+        ["PUT /statuses"] * 2, ["completed", "shipped", "shipped"],
+    )  # fmt: skip
+
+
+def test_no_more_are_sent_in_one_call_than_a_hook_is_promised(world, listed, monkeypatch):
+    monkeypatch.setattr(batch, "STATUS_BATCH", 2)
+
+    world.push(listed)
+
+    assert (len(world.shop.writes()), set(world.states(listed).values())) == (2, {"done"})
+
+
+def test_of_many_only_the_refused_one_is_parked(world, listed):
+    world.shop.unknown = {"2"}
+
+    world.push(listed)
+
+    parked = [effect for effect in world.effects(listed) if effect.state == "parked"]
+    assert [effect.message for effect in parked] == ["it is closed"]
+    assert sorted(world.states(listed).values()) == ["done", "done", "parked"]
+
+
+def test_a_lost_answer_to_many_is_no_doubt_and_they_stay_together(world, listed):
+    world.shop.fault("cut_after", method="PUT", path="statuses", times=4)
+    world.push(listed)
+    assert set(world.states(listed).values()) == {"ready"}
+    world.shop.requests.clear()
+    world.later(minutes=1)
+
+    world.push(listed)
+
+    assert (world.shop.writes(), set(world.states(listed).values())) == (["PUT /statuses"], {"done"})
+
+
+def test_an_order_of_the_erps_own_among_many_is_set_aside(world, listed):
+    world.erp.order("77", status="shipped")
+
+    world.deliver(listed)
+
+    assert (world.states(listed)["77"], world.shop.writes()) == ("superseded", ["PUT /statuses"])
 
 
 # -- one order, one address ----------------------------------------------------------------------------

@@ -29,6 +29,7 @@ NOT_SHOWN = {
     "NotRehearsed": "what the kit is told for what a rehearsal leaves out",
     "Record": "any of the records",
     "Serving": "what serve hands out",
+    "StatusUpdate": "the example of push_statuses in docs/hooks.md shows it",
     "deprecated": "for the core and for hooks of ambient plugins",
     "exponent": "what round_money asks",
     "hookspec": "for hooks of ambient plugins",

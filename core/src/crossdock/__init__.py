@@ -207,6 +207,9 @@ if TYPE_CHECKING:
         Since as Since,
     )
     from crossdock.session import (
+        StatusUpdate as StatusUpdate,
+    )
+    from crossdock.session import (
         StillRunning as StillRunning,
     )
     from crossdock.session import (
@@ -244,8 +247,8 @@ _FACE = {
         "Party Payment Price Product Record Refund RefundLine Shipment ShipmentLine Tax Variant evolve"
     ),
     "crossdock.session": (
-        "ByKeys Changed Check Decision Files Memory Outcome Page Preview Query Receipt Session Since StillRunning "
-        "StoredFile WebhookReply WebhookRequest WebhookState"
+        "ByKeys Changed Check Decision Files Memory Outcome Page Preview Query Receipt Session Since StatusUpdate "
+        "StillRunning StoredFile WebhookReply WebhookRequest WebhookState"
     ),
     "crossdock.settings": "Secret setting",
 }

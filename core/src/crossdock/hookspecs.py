@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Query,
         Receipt,
         Session,
+        StatusUpdate,
         StillRunning,
         WebhookReply,
         WebhookRequest,
@@ -35,6 +36,9 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 _one = hookspec(firstresult=True)
+
+STATUS_BATCH = 100
+"""How many items one `push_statuses` takes at most."""
 
 
 class HookDeprecation(DeprecationWarning):
@@ -181,6 +185,25 @@ class ConnectorSpec:
             def push_status(session: Session[Settings], update: Order, order: Order, key: str) -> Receipt:
                 session.http.put(f"orders/{order.key}/notes/{key}", {"text": update.raw_status})
                 return Receipt(external_id=order.key)
+        """
+
+    @_one
+    def push_statuses(  # type: ignore[empty-body]
+        self, session: Session[Any], updates: Sequence[StatusUpdate]
+    ) -> Iterable[Outcome]:
+        """Show on many orders at once how far they are; one `Outcome` for each, with its key.
+
+        Instead of `push_status`, where the vendor takes many in one call; it is told the same and as often.
+
+        Example::
+
+            @hookimpl
+            def push_statuses(session: Session[Settings], updates: Sequence[StatusUpdate]) -> Iterable[Outcome]:
+                rows = [{"id": each.order.key, "text": each.update.raw_status} for each in updates]
+                refused = session.http.put("orders/statuses", rows).json()["refused"]
+                for each in updates:
+                    said = refused.get(each.order.key, "")
+                    yield Outcome(key=each.key, state="rejected" if said else "done", message=said)
         """
 
     @_one
@@ -542,6 +565,7 @@ ARGUMENTS: dict[str, str] = {
     "products": "the products to write, at most `write_batch` of them",
     "prices": "the prices to write, at most `write_batch` of them",
     "balances": "the stock to show, at most `write_batch` values; one for each SKU, `warehouse` is empty",
+    "updates": f"how far orders are, at most {STATUS_BATCH} of them",
     "job": "the import job, as `Outcome.job` named it",
     "request": "the webhook as it came, with the exact bytes of its body",
     "url": "the public address of this connection's door; it contains a secret token",

@@ -59,6 +59,7 @@ from crossdock.session import (
     Query,
     Receipt,
     Session,
+    StatusUpdate,
     StillRunning,
     WebhookReply,
     WebhookRequest,
@@ -197,6 +198,10 @@ class Connector:
     def push_status(self, session: Session[Any], update: Order, order: Order, key: str) -> Receipt:
         """See `ConnectorSpec.push_status`."""
         return self._receipt(self._call("push_status", session=session, update=update, order=order, key=key))
+
+    def push_statuses(self, session: Session[Any], updates: Sequence[StatusUpdate]) -> list[Outcome]:
+        """See `ConnectorSpec.push_statuses`."""
+        return self._outcomes("push_statuses", session, self._call("push_statuses", session=session, updates=updates))
 
     def push_shipment(self, session: Session[Any], shipment: Shipment, order: Order, key: str) -> Receipt:
         """See `ConnectorSpec.push_shipment`."""

@@ -18,6 +18,7 @@ from crossdock.http.answer import Row, decode_row
 
 if TYPE_CHECKING:  # importing the HTTP client costs 100 ms and more; a plugin's import must stay cheap
     from crossdock.http.client import Http
+    from crossdock.records import Order
 
 S = TypeVar("S")
 W = TypeVar("W")
@@ -136,6 +137,15 @@ class Outcome:
     path: str = ""  #: the bad field
     gap: Gap | None = None  #: the unknown code, if that is why
     job: str = ""  #: for `submitted`: what `check_job` is asked with
+
+
+@attrs.frozen(kw_only=True)
+class StatusUpdate:
+    """How far an order is at the system that does the work: one item of `push_statuses`."""
+
+    key: str  #: the order's idempotency key; the item's `Outcome` carries it
+    update: Order  #: the order as the system that does the work knows it
+    order: Order  #: the order as this system knows it, as it was read from here
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""Accepting, refusing, cancelling, and the seller's reference: each may be asked for twice."""
+"""Accepting, refusing, cancelling, and the seller's references: each may be asked for twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from mirakl_kit import Operator
 
-from crossdock import Decision, OutcomeUnknownError, Receipt, RecordError, TransientError, evolve
+from crossdock import Decision, Order, OutcomeUnknownError, Receipt, RecordError, StatusUpdate, TransientError, evolve
 from crossdock_mirakl import plugin
 
 TWO = [{"sku": "P-100", "quantity": 1}, {"sku": "P-101", "quantity": 2}]
@@ -162,24 +162,49 @@ def test_a_cancellation_that_was_not_done_stays_unknown(operator: Operator, acce
         plugin.cancel_order(operator.session, known(accepted), "34")
 
 
-# -- the seller's reference --------------------------------------------------------------------------
+# -- the seller's references -------------------------------------------------------------------------
 
 
-def test_the_other_systems_number_becomes_the_sellers_reference(operator: Operator, accepted: str) -> None:
-    order = operator.orders()[0][0]
-    plugin.push_status(operator.session, evolve(order, number="ERP-1"), order, "erp-1")
-    assert operator.stored(accepted)["references"]["order_reference_for_seller"] == "ERP-1"
+def _news(*orders: Order) -> list[StatusUpdate]:
+    """The ERP has made orders ERP-1, ERP-2, ... of these."""
+    return [
+        StatusUpdate(key=f"market-{order.key}", update=evolve(order, number=f"ERP-{number}"), order=order)
+        for number, order in enumerate(orders, 1)
+    ]
+
+
+def test_the_other_systems_numbers_become_the_sellers_references_in_one_call(operator: Operator, accepted: str) -> None:
+    operator.sandbox.place_order(TWO)
+    orders = operator.orders()[0]
+    operator.sandbox.requests.clear()
+
+    outcomes = list(plugin.push_statuses(operator.session, _news(*orders)))
+
+    assert [(each.state, each.external_id) for each in outcomes] == [("done", order.key) for order in orders]
+    assert len(outcomes) == 2
+    shown = [operator.stored(order.key)["references"]["order_reference_for_seller"] for order in orders]
+    assert shown == ["ERP-1", "ERP-2"]
+    assert len(operator.asked("PUT")) == 1
 
 
 def test_a_reference_that_stands_already_is_not_sent(operator: Operator, accepted: str) -> None:
     order = evolve(operator.orders()[0][0], references={"seller": "ERP-1"})
-    receipt = plugin.push_status(operator.session, evolve(order, number="ERP-1"), order, "erp-1")
-    assert (receipt.external_id, operator.asked("PUT")) == (accepted, [])
+
+    (outcome,) = plugin.push_statuses(operator.session, _news(order))
+
+    assert (outcome.state, outcome.external_id, operator.asked("PUT")) == ("done", accepted, [])
 
 
-def test_a_refused_reference_is_an_error_although_the_answer_is_200(operator: Operator, accepted: str) -> None:
-    order = operator.orders()[0][0]
-    refused = {"order_id": accepted, "errors": [{"code": "TOO_LONG", "message": "at most 100"}]}
+def test_a_refused_reference_is_told_although_the_answer_is_200_and_the_others_stand(
+    operator: Operator, accepted: str
+) -> None:
+    operator.sandbox.place_order(TWO)
+    first, second = operator.orders()[0]
+    refused = {"order_id": first.key, "errors": [{"code": "TOO_LONG", "message": "at most 100"}]}
     operator.sandbox.fault("status", method="PUT", status=200, body=json.dumps({"updated_orders": [refused]}))
-    with pytest.raises(RecordError, match="TOO_LONG: at most 100"):
-        plugin.push_status(operator.session, evolve(order, number="ERP-1"), order, "erp-1")
+
+    outcomes = list(plugin.push_statuses(operator.session, _news(first, second)))
+
+    assert [each.state for each in outcomes] == ["rejected", "done"]
+    assert outcomes[0].message.endswith(f"as reference of the order {first.key}: TOO_LONG: at most 100")
+    assert outcomes[0].path == "references.order_reference_for_seller"

@@ -9,7 +9,7 @@ from typing import Any
 
 from crossdock.engine.bench import LEASE, describe, pause_connection
 from crossdock.engine.pull import read_channels
-from crossdock.engine.settle import FIRST_BACKOFF, Settling, Told
+from crossdock.engine.settle import BINDINGS, FIRST_BACKOFF, Settling, Told, idempotency_key
 from crossdock.engine.stock import behind, lock_stock, published_stock, read_moments
 from crossdock.engine.translate import translate
 from crossdock.errors import (
@@ -20,9 +20,10 @@ from crossdock.errors import (
     UnsupportedError,
     asked_wait,
 )
+from crossdock.hookspecs import STATUS_BATCH
 from crossdock.http.delivery import delivery
-from crossdock.records import Balance, from_document, to_document
-from crossdock.session import Outcome, Receipt, StillRunning
+from crossdock.records import Balance, Order, from_document, to_document
+from crossdock.session import Outcome, Receipt, StatusUpdate, StillRunning
 from crossdock.store.effects import EARLY
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Stored, cause_of
@@ -35,7 +36,7 @@ _JUST_READ = "it was read anew just now"
 
 
 class Batches(Settling):
-    """The deliveries of products, prices and stock."""
+    """The deliveries of products, prices and stock, and of statuses where the target takes many at once."""
 
     _until_lower = 0
     _dated: Sequence[int] = ()
@@ -43,7 +44,13 @@ class Batches(Settling):
 
     @property
     def _batched(self) -> bool:
+        if self.flow.stream == "statuses":
+            return self.opened.connector.can("push_statuses")
         return self.flow.stream in ("products", "prices", "balance")
+
+    @property
+    def _batch_size(self) -> int:
+        return STATUS_BATCH if self.flow.stream == "statuses" else self.opened.connector.info.write_batch
 
     def _claim(self, count: int) -> list[Effect]:
         """Up to `count` effects to send now: what has a deadline first, the soonest before the others.
@@ -125,7 +132,7 @@ class Batches(Settling):
         if flow.stream == "balance":
             claimed, current = self._stock(claimed)
         else:
-            current = dict(store.records.get_many(flow.source, flow.stream, [effect.key for effect in claimed]))
+            current = dict(store.records.get_many(flow.source, flow.reads, [effect.key for effect in claimed]))
         items = []
         taken: dict[str, Effect] = {}
         for effect in claimed:
@@ -137,7 +144,9 @@ class Batches(Settling):
                 record = record.record if isinstance(record, Stored) else record
                 made = translate(self.bench, flow, self.tables, record)
                 self._check_alone(effect, made.key, taken)
-                items.append((effect, made))
+                item = self._status_update(effect, made) if flow.stream == "statuses" else made
+                if item is not None:
+                    items.append((effect, item))
             except ConnectorError as error:
                 self._failed(effect, error)
             except CrossdockError as error:
@@ -154,6 +163,41 @@ class Batches(Settling):
                 f"With the mapping tables {effect.key} and {other.key} are both {key}, so one would replace the other.",
                 path="sku", hint=f"crossdock map list --flow {effect.flow}",
             )  # fmt: skip
+
+    def _status_update(self, effect: Effect, update: Order) -> StatusUpdate | None:
+        order = self._order_of(effect, update.key)
+        return None if order is None else StatusUpdate(key=idempotency_key(effect), update=update, order=order)
+
+    def _order_of(self, effect: Effect, key: str) -> Order | None:
+        """The target's own order that became `key` at the source, along the binding."""
+        records = self.bench.store.records
+        origins = records.origins(effect.source, "orders", [key]).get(key, [])
+        bound = next((each for each in origins if each.source == effect.target), None)
+        if bound is None:
+            self._set_aside(effect, key)
+            return None
+        stored = records.get(effect.target, "orders", bound.source_key)
+        if stored is None:
+            raise RecordError(
+                f"The order {bound.source_key} of {effect.target} is not in the store.",
+                hint=f"crossdock sync {effect.target} orders --key {bound.source_key}",
+            )
+        order: Order = stored.record
+        return order
+
+    def _set_aside(self, effect: Effect, key: str) -> None:
+        """News of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
+        store, now = self.bench.store, self.bench.clock.now()
+        with store.transaction():
+            store.database.serialize(BINDINGS)
+            origins = store.records.origins(effect.source, "orders", [key])
+            known = any(bound.source == effect.target for bounds in origins.values() for bound in bounds)
+            if known and effect.state == "sending":
+                store.effects.ready_again(effect, None, "Its order became known.", self.number, now)
+            else:
+                text = f"Its order {key} did not come from {effect.target}."
+                store.effects.supersede(effect, text, self.number, now)
+        self._count("postponed" if known else "superseded")
 
     def _stock(self, claimed: Sequence[Effect]) -> tuple[list[Effect], dict[str, Any]]:
         """Which of the claimed effects leave now, and with what; those that would raise stock too early are put back.
@@ -214,6 +258,8 @@ class Batches(Settling):
         connector, session = self.opened.connector, self.opened.session
         if self.flow.stream == "balance":
             return connector.push_balance(session, records)
+        if self.flow.stream == "statuses":
+            return connector.push_statuses(session, records)
         if self.flow.stream == "prices":
             return connector.push_prices(session, records)
         return connector.push_products(session, records)
@@ -231,7 +277,8 @@ class Batches(Settling):
                     text = f"{self.opened.connector.name} answered no outcome for it."
                     told.append(self._keep_parked(effect, "no outcome", text, "", None))
                 else:
-                    told.append(self._keep_outcome(effect, to_document(record).decode(), outcome))
+                    sent = record.update if isinstance(record, StatusUpdate) else record
+                    told.append(self._keep_outcome(effect, to_document(sent).decode(), outcome))
         self._troubles = 0
         self._tell_all(told)
 
@@ -295,7 +342,10 @@ class Batches(Settling):
             for effect in submitted:
                 document = self.bench.store.effects.sent_document(effect.id)
                 # The report names the key that was handed in: the mapping tables may have made another of ours.
-                key = from_document(effect.stream, document).key if document else effect.key
+                if effect.operation == "status":
+                    key = idempotency_key(effect)
+                else:
+                    key = from_document(effect.stream, document).key if document else effect.key
                 outcome = by_key.get(key)
                 if outcome is None:
                     text = f"The report of job {job} does not name it."

@@ -17,7 +17,7 @@ from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connect
 from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
 from crossdock.engine.runs import break_off, end_run
-from crossdock.engine.settle import BINDINGS, SEVERAL, Delivered, bind, idempotency_key
+from crossdock.engine.settle import SEVERAL, Delivered, bind, idempotency_key
 from crossdock.engine.stock import lock_stock
 from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import check_one_address, translate
@@ -164,7 +164,7 @@ class _Push(Batches):
 
     def _claim_jobs(self, count: int) -> list[tuple[Any, ...]]:
         if self._batched:
-            claimed = self._claim(self.opened.connector.info.write_batch)
+            claimed = self._claim(self._batch_size)
             return [(self._deliver_batch, claimed)] if claimed else []
         claimed = self._claim(count)
         self._turns.enter(claimed)
@@ -280,37 +280,6 @@ class _Push(Batches):
         with self._slots:
             receipt = self.opened.connector.accept_order(self.opened.session, known, decision)
         self._done(effect, receipt, to_document(order).decode(), reason or "Accepted.")
-
-    def _order_of(self, effect: Effect, key: str) -> Order | None:
-        """The target's own order that became `key` at the source, along the binding."""
-        records = self.bench.store.records
-        origins = records.origins(effect.source, "orders", [key]).get(key, [])
-        bound = next((each for each in origins if each.source == effect.target), None)
-        if bound is None:
-            self._set_aside(effect, key)
-            return None
-        stored = records.get(effect.target, "orders", bound.source_key)
-        if stored is None:
-            raise RecordError(
-                f"The order {bound.source_key} of {effect.target} is not in the store.",
-                hint=f"crossdock sync {effect.target} orders --key {bound.source_key}",
-            )
-        order: Order = stored.record
-        return order
-
-    def _set_aside(self, effect: Effect, key: str) -> None:
-        """News of an order that is not known to come from the target; `bind` wakes it when it turns out to."""
-        store, now = self.bench.store, self.bench.clock.now()
-        with store.transaction():
-            store.database.serialize(BINDINGS)
-            origins = store.records.origins(effect.source, "orders", [key])
-            known = any(bound.source == effect.target for bounds in origins.values() for bound in bounds)
-            if known and effect.state == "sending":
-                store.effects.ready_again(effect, None, "Its order became known.", self.number, now)
-            else:
-                text = f"Its order {key} did not come from {effect.target}."
-                store.effects.supersede(effect, text, self.number, now)
-        self._count("postponed" if known else "superseded")
 
     def _waits_for_approval(self, effect: Effect, order: Order, key: str) -> bool:
         reason = why_it_waits(self.bench, self.flow, self.opened, effect, order, key, self.number)

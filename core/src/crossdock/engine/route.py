@@ -22,10 +22,11 @@ OPERATIONS = {
     "customers": "customer", "acceptance": "accept", "statuses": "status",
 }  # fmt: skip
 PUSH_HOOKS = {
-    "orders": "push_order", "products": "push_products", "prices": "push_prices", "balance": "push_balance",
-    "shipments": "push_shipment", "customers": "push_customer", "acceptance": "accept_order",
-    "statuses": "push_status",
+    "orders": ["push_order"], "products": ["push_products"], "prices": ["push_prices"], "balance": ["push_balance"],
+    "shipments": ["push_shipment"], "customers": ["push_customer"], "acceptance": ["accept_order"],
+    "statuses": ["push_status", "push_statuses"],
 }  # fmt: skip
+"""What takes each stream: one of these hooks."""
 REPEATABLE = ("product", "price", "balance", "customer", "accept", "status")
 """Operations that set absolute values: doing them twice is doing them once, so a lost answer needs no question."""
 
@@ -168,11 +169,12 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
     source, target = bench.open(flow.source), bench.open(flow.target)
     if not source.connector.can(f"fetch_{flow.reads}"):
         raise UsageError(f"{flow.source} ({source.connector.info.title}) cannot be asked for {flow.reads}.")
-    hook = PUSH_HOOKS[flow.stream]
+    hooks = PUSH_HOOKS[flow.stream]
     taker = source if flow.writes_to == flow.source else target
-    if not taker.connector.can(hook):
+    if not any(taker.connector.can(hook) for hook in hooks):
         raise UsageError(
-            f"{flow.writes_to} ({taker.connector.info.title}) cannot take {flow.stream}: it has no {hook}."
+            f"{flow.writes_to} ({taker.connector.info.title}) cannot take {flow.stream}: "
+            f"it has no {' and no '.join(hooks)}."
         )
     if flow.stream == "acceptance" and not target.connector.can("fetch_balance"):
         raise UsageError(

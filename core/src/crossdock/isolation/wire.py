@@ -32,7 +32,7 @@ _CLASSES: dict[str, type[Any]] = {
     each.__name__: each
     for each in (
         session.Page, session.Since, session.ByKeys, session.Receipt, session.Outcome, session.StillRunning,
-        session.Check, session.Preview, session.Decision, session.WebhookRequest, session.Changed,
+        session.StatusUpdate, session.Check, session.Preview, session.Decision, session.WebhookRequest, session.Changed,
         session.WebhookReply, session.WebhookState, session.StoredFile, errors.Gap, connection.StreamInfo,
         connection.Budget, connection.Outgoing, connection.ClientCredentials, connection.Upload, connection.Rule,
     )

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from crossdock import Answer, Decision, Order, OutcomeUnknownError, Receipt, RecordError, Session, TransientError
+from crossdock import (
+    Answer,
+    Decision,
+    Outcome,
+    OutcomeUnknownError,
+    Receipt,
+    RecordError,
+    Session,
+    StatusUpdate,
+    TransientError,
+)
 from crossdock.mapping import text
 from crossdock_mirakl import wire
 from crossdock_mirakl.api import create, daily, existing_order, put
@@ -162,19 +172,35 @@ def _reason(session: Session[Settings], given: str) -> str:
     )  # fmt: skip
 
 
-# -- the seller's reference (OR04) -------------------------------------------------------------------
+# -- the seller's references (OR04) ------------------------------------------------------------------
 
 
-def set_reference(session: Session[Settings], update: Order, order: Order) -> Receipt:
-    """Show the other system's order number as the seller's reference: a visible mark that the order was taken over."""
-    number = update.number or update.key
-    if order.references.get("seller") == number:
-        return Receipt(external_id=order.key, number=order.number, status=order.raw_status)
-    body = {"orders": [{"order_id": order.key, "references": {"order_reference_for_seller": number}}]}
-    answer = put(session, "orders", body, "references")
-    for each in answer.decode(wire.PATCHED).updated_orders:
-        if text(each.order_id) == order.key and each.errors:
-            said = " ".join(f"{error.code or ''}: {error.message or ''}".strip(": ") for error in each.errors)
-            raise RecordError(f"Mirakl did not take {number} as reference of the order {order.key}: {said}",
-                              key=order.key, path="references.order_reference_for_seller")  # fmt: skip
-    return Receipt(external_id=order.key, number=order.number, status=order.raw_status, note=f"Reference {number}.")
+def set_references(session: Session[Settings], updates: Sequence[StatusUpdate]) -> Iterator[Outcome]:
+    """Show the other system's order numbers as the seller's references: visible marks that orders were taken over.
+
+    One call for up to 100 orders, because there is one call a minute (vendor page section 3); what stands already is
+    not sent.
+    """
+    wanted = {each.order.key: each.update.number or each.update.key for each in updates}
+    news = {each.order.key for each in updates if each.order.references.get("seller") != wanted[each.order.key]}
+    refused = _refused(session, {key: wanted[key] for key in news}) if news else {}
+    for each in updates:
+        key = each.order.key
+        if key in refused:
+            message = f"Mirakl did not take {wanted[key]} as reference of the order {key}: {refused[key]}"
+            yield Outcome(key=each.key, state="rejected", message=message,
+                          path="references.order_reference_for_seller")  # fmt: skip
+        else:
+            message = f"Reference {wanted[key]}." if key in news else ""
+            yield Outcome(key=each.key, state="done", external_id=key, message=message)
+
+
+def _refused(session: Session[Settings], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Why which orders did not get their references; the others have them."""
+    rows = [{"order_id": key, "references": {"order_reference_for_seller": wanted[key]}} for key in sorted(wanted)]
+    answer = put(session, "orders", {"orders": rows}, "references").decode(wire.PATCHED)
+    return {
+        text(each.order_id): " ".join(f"{error.code or ''}: {error.message or ''}".strip(": ") for error in each.errors)
+        for each in answer.updated_orders
+        if each.errors
+    }

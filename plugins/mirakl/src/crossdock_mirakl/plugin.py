@@ -21,6 +21,7 @@ from crossdock import (
     Row,
     Session,
     Shipment,
+    StatusUpdate,
     StillRunning,
     hookimpl,
 )
@@ -62,9 +63,9 @@ def cancel_order(session: Session[Settings], known: Receipt, reason: str) -> Rec
 
 
 @hookimpl
-def push_status(session: Session[Settings], update: Order, order: Order, key: str) -> Receipt:
-    """Show the number of the other system's order as the seller's reference."""
-    return deciding.set_reference(session, update, order)
+def push_statuses(session: Session[Settings], updates: Sequence[StatusUpdate]) -> Iterable[Outcome]:
+    """Show the numbers of the other system's orders as the seller's references."""
+    return deciding.set_references(session, updates)
 
 
 @hookimpl
