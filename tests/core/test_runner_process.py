@@ -85,6 +85,7 @@ def test_killed_in_the_middle_of_a_delivery_it_goes_on_and_sends_once(line, monk
         until(lambda: [each for each in list(line.erp.requests) if each["method"] == "POST"])
         runner.process.kill()
         runner.process.wait()
+    until(lambda: references(line))  # slower than the next runner asks, it would not be what this is about
     with process(line, "run", "--no-web") as runner:
         until(lambda: runner.turns("to-erp"))
         until(lambda: line.json("effects", "list", "--state", "done"))

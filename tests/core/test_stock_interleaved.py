@@ -6,7 +6,8 @@ The promise is about what is *published*, at the moment it leaves, judged by wha
   and that this reading of the stock does not contain yet, less what is kept back of this SKU on this channel;
 * no value is higher than what the channel may show already, unless every order that had been placed when that stock was
   read has been read, on all channels;
-* when everything has been read, handed on and published, every channel shows exactly what the ERP has left, less that.
+* when everything has been read, handed on and published, every channel shows exactly what the ERP has left, less that,
+  whatever it took off and put back by itself.
 
 One of the channels takes stock by import jobs, which end late, or refuse values. Orders are also read because webhooks
 name them. The steps of a day are drawn by seeds: some that are kept, and some of hypothesis. It draws no single steps,
@@ -380,7 +381,9 @@ class Day:
             self.world.push(self.stock[name])
         finally:  # when the power goes, too: else an answer is lost later of which the books think that it arrived
             self.depots[name].faults.clear()
-        if not lost and not any(not job["finished"] for job in self.depots[name].jobs.values()):
+        running = any(not job["finished"] for job in self.depots[name].jobs.values())
+        # A value whose answer was lost waits before it is sent again: until then it is not known what is shown.
+        if not running and not any(each.unconfirmed for each in self.world.effects(self.stock[name])):
             self.books.confirm(name)
 
     def receive(self, name: str) -> None:
@@ -415,8 +418,8 @@ class Day:
         decide.switch_flow(self.world.bench, self.orders[name].name, "live")
 
     def shown(self) -> dict[str, dict[str, str]]:
-        """What each channel shows."""
-        return {name: self.depots[name].published for name in CHANNELS}
+        """What each channel shows: what it was told last, less what it sold and more what was cancelled since."""
+        return {name: {sku: str(self.books.left[name, sku]) for sku in SKUS} for name in CHANNELS}
 
     def left(self) -> dict[str, dict[str, str]]:
         """What each channel may show when everything is known: what the ERP has left, less what is kept back."""

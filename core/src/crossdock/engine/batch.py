@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -207,19 +207,19 @@ class Batches(Settling):
         """
         bench, flow = self.bench, self.flow
         keys = [effect.key for effect in claimed]
-        current = published_stock(bench, flow, keys)
+        current, drifted = published_stock(bench, flow, keys), bench.store.effects.drifted(flow.name, keys)
         moments = read_moments(bench, flow.source, keys)
-        raised = {moments[each.key] for each in claimed if self._raises(each, current) and each.key in moments}
+        raised = {moments[each.key] for each in claimed if each.key in moments and self._raises(each, current, drifted)}
         reasons = {moment: self._behind(moment) for moment in sorted(raised)}
         early: dict[str, list[Effect]] = {}
         leaving = []
         with bench.store.transaction():
             lock_stock(bench, flow.source)
-            current = published_stock(bench, flow, keys)
+            current, drifted = published_stock(bench, flow, keys), bench.store.effects.drifted(flow.name, keys)
             moments = read_moments(bench, flow.source, keys)
             for effect in claimed:
                 moment = moments.get(effect.key)
-                reason = reasons.get(moment, _JUST_READ) if moment and self._raises(effect, current) else ""
+                reason = reasons.get(moment, _JUST_READ) if moment and self._raises(effect, current, drifted) else ""
                 if reason:
                     early.setdefault(reason, []).append(effect)
                 else:
@@ -237,11 +237,16 @@ class Batches(Settling):
         return [stated.get(effect.key, effect) for effect in leaving], dict(current)
 
     @staticmethod
-    def _raises(effect: Effect, current: Mapping[str, Balance]) -> bool:
-        """Whether more would be shown than the target is known to show, or may show since an answer was lost."""
+    def _raises(effect: Effect, current: Mapping[str, Balance], drifted: Container[str]) -> bool:
+        """Whether more would be shown than the target is known to show, or may show since an answer was lost.
+
+        A target that has sold shows less than it was told: the same as it was told then may be more.
+        """
         stock = current.get(effect.key)
         shown = max(Decimal(effect.done or 0), Decimal(effect.unconfirmed or 0))
-        return stock is not None and stock.available > shown
+        if stock is None or not stock.available:
+            return False
+        return stock.available >= shown if effect.key in drifted else stock.available > shown
 
     def _behind(self, moment: datetime, but: str = "") -> str:
         """Which channels' orders are not read as far as `moment`, after trying to read them; empty for none."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import hold_orders, lock_stock, lock_stocks, stock_intents
+from crossdock.engine.stock import channel_drifts, hold_orders, lock_stock, lock_stocks, stock_intents
 from crossdock.engine.substance import order_substance, status_substance
 from crossdock.errors import RecordError, UsageError
 from crossdock.personal import is_erased
@@ -47,11 +47,14 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     allowed = _without_echo(bench, flow, rows)
     wanted = bench.store.effects.wanted(flow.name, [_effect_key(row) for row in allowed])
     intents = _wanted(bench, flow, allowed, wanted)
+    same = {each.key for each in intents if wanted.get(each.key) == each.wanted}
     if flow.stream == "orders":
         hold_orders(bench, flow, allowed, {each.key for each in intents})
+        channel_drifts(bench, flow, [row for row in allowed if row.key not in same])
     elif flow.stream == "acceptance" and not bench.store.config.flows_between(flow.source, flow.target, "orders"):
         hold_orders(bench, flow, allowed, ())  # nobody else does
-    intents = [each for each in intents if wanted.get(each.key) != each.wanted]
+        channel_drifts(bench, flow, allowed)
+    intents = [each for each in intents if each.key not in same]
     if intents:
         state = "planned" if flow.mode != "live" else "ready"
         bench.store.effects.plan(
@@ -244,6 +247,7 @@ def hold_paused(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None
     for flow in bench.store.config.paused_flows(connection, "orders"):
         allowed = _without_echo(bench, flow, rows)
         hold_orders(bench, flow, allowed, {row.key for row in allowed if not refusal(bench, flow, row.record)})
+        channel_drifts(bench, flow, allowed)
 
 
 def rename_holds(bench: Bench, flows: Iterable[FlowRow]) -> None:

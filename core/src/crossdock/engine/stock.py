@@ -117,6 +117,24 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
     republish(bench, flow.target, store.holds.keep(flow.source, flow.target, held))
 
 
+def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> None:
+    """Orders are new or take other goods than before: their channel has changed by itself what it shows.
+
+    A shop takes off what it sells and puts back what is cancelled, whatever becomes of it at the ERP. So it is told of
+    those SKUs once more, even if that is what it was told last. Runs inside the transaction that keeps the page.
+    """
+    store = bench.store
+    publishing = store.config.flows_between(flow.target, flow.source, "balance") if rows else ()
+    if not publishing:
+        return
+    lock_stock(bench, flow.target)
+    tables = store.gaps.tables(flow.name)
+    orders = [_as_target(bench, flow, tables, row.record) for row in rows if row.record.fulfilled_by == "seller"]
+    skus = {line.sku for order in orders for line in order.lines if line.sku}
+    for each in publishing:
+        store.effects.drifts(each.name, sorted(skus), "ready" if each.mode == "live" else "planned", bench.clock.now())
+
+
 def _given_up(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> set[str]:
     """Orders that a person discarded and that have not changed since."""
     effects = bench.store.effects

@@ -22,16 +22,18 @@ from typing import Any
 import attrs
 
 from crossdock.store.database import clean, stamp
-from crossdock.store.ledger import COLUMNS, Effect, Intent, Ledger
+from crossdock.store.decisions import SETTLED, Decisions
+from crossdock.store.ledger import COLUMNS, Effect, Intent
 
 EARLY = "raised too early"
 """The cause of stock that waits to be raised: its next value need not wait."""
 _WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND effect.cause = '{EARLY}')"
-_SETTLED = "effect.state IN ('done', 'superseded', 'discarded')"
+DRIFTED, RETOLD = 1, 2
+"""The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 
 
-class Effects(Ledger):
+class Effects(Decisions):
     """Verbs on the ledger. Every settling verb checks that the row is still ours: owner and number of attempts."""
 
     def plan(
@@ -41,7 +43,8 @@ class Effects(Ledger):
         """Record intents; an intent that is already done, or under way unchanged, changes nothing.
 
         A row that is sending, in doubt or submitted keeps its state: it is looked at again when it settles. A record
-        that returns to the state that was delivered asks for nothing, unless another state was tried since.
+        that returns to the state that was delivered asks for nothing, unless another state was tried since, or the
+        target has changed by itself (`drifts`).
         """
         at = stamp(now)
         self._db.many(
@@ -49,9 +52,10 @@ class Effects(Ledger):
             "updated_at, unsent_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (flow, key, operation) DO UPDATE SET "
             "wanted = excluded.wanted, ref = excluded.ref, updated_at = excluded.updated_at, "
-            f"unsent_since = CASE WHEN {_SETTLED} THEN excluded.unsent_since ELSE effect.unsent_since END, "
+            f"unsent_since = CASE WHEN {SETTLED} THEN excluded.unsent_since ELSE effect.unsent_since END, "
             "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
-            "WHEN effect.done = excluded.wanted AND effect.sent = effect.done THEN 'done' ELSE excluded.state END, "
+            "WHEN effect.done = excluded.wanted AND effect.sent = effect.done AND effect.drift = 0 THEN 'done' "
+            "ELSE excluded.state END, "
             f"not_before = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.not_before END, "
             "gap = CASE WHEN effect.state = 'parked' THEN NULL ELSE effect.gap END, "
             f"cause = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.cause END, "
@@ -62,6 +66,16 @@ class Effects(Ledger):
                 (flow, operation, source, target, stream, each.key, each.ref, state, each.wanted, at, at, at)
                 for each in intents
             ],
+        )
+
+    def drifts(self, flow: str, keys: Sequence[str], state: str, now: datetime) -> None:
+        """The target has changed by itself what it shows: it is told once more, also what it was told before."""
+        at = stamp(now)
+        self._db.many(
+            f"UPDATE effect SET drift = {DRIFTED}, state = CASE WHEN state = 'done' THEN ? ELSE state END, "
+            "updated_at = ?, unsent_since = CASE WHEN state = 'done' THEN ? ELSE unsent_since END, "
+            "not_before = CASE WHEN state = 'done' THEN '' ELSE not_before END WHERE flow = ? AND key = ?",
+            [(state, at, at, flow, key) for key in sorted(keys)],
         )
 
     def wanted(self, flow: str, keys: Sequence[str]) -> dict[str, str]:
@@ -191,7 +205,8 @@ class Effects(Ledger):
             )
             sending.append((attrs.evolve(effect, sent=text, wanted=text), most))
         self._db.many(
-            "UPDATE effect SET sent = ?, wanted = ?, unconfirmed = ? "
+            "UPDATE effect SET sent = ?, wanted = ?, unconfirmed = ?, "
+            f"drift = CASE drift WHEN 0 THEN 0 ELSE {RETOLD} END "
             "WHERE id = ? AND owner = ? AND attempts = ? AND state = 'sending'",
             [(each.sent, each.sent, most, each.id, each.owner, each.attempts) for each, most in sending],
         )
@@ -203,14 +218,16 @@ class Effects(Ledger):
     ) -> bool:  # fmt: skip
         """It was done. False when the row was taken from us meanwhile; the caller still keeps the binding.
 
-        With `again` it is sent once more then, unless a newer state is wanted, which is sent at once.
+        With `again` it is sent once more then, unless a newer state is wanted or the target has changed by itself
+        meanwhile: then it is sent at once.
         """
         at, message, later = stamp(now), clean(message), stamp(again) if again else ""
-        state = "ready" if again else "done"
+        state, same = "ready" if again else "done", f"wanted = sent AND drift <> {DRIFTED}"
         held = self._db.run(
-            f"UPDATE effect SET state = CASE WHEN wanted = sent THEN '{state}' ELSE 'ready' END, "
+            f"UPDATE effect SET state = CASE WHEN {same} THEN '{state}' ELSE 'ready' END, "
             "done = sent, external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', "
-            "gap = NULL, owner = '', lease_until = '', not_before = CASE WHEN wanted = sent THEN ? ELSE '' END, "
+            f"gap = NULL, owner = '', lease_until = '', not_before = CASE WHEN {same} THEN ? ELSE '' END, "
+            f"drift = CASE drift WHEN {DRIFTED} THEN {DRIFTED} ELSE 0 END, "
             "job = '', unconfirmed = '', failures = 0, updated_at = ?, unsent_since = ? "
             "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
             (external_id, clean(number), document, message, later, at, at, effect.id, effect.sent),
@@ -301,97 +318,3 @@ class Effects(Ledger):
         )
         if held:
             self.note(effect.id, run, state, str(columns["message"]), now)
-
-    def note(self, effect: int, run: int, state: str, message: str, now: datetime) -> None:
-        """Write an attempt into the effect's history."""
-        self._db.run(
-            "INSERT INTO attempt (effect, run, ended_at, state, message) VALUES (?, ?, ?, ?, ?)",
-            (effect, run, stamp(now), state, message),
-        )
-
-    # -- people ------------------------------------------------------------------------------------
-
-    def set_state(
-        self, ids: Sequence[int], state: str, now: datetime, *, when: Sequence[str], message: str = ""
-    ) -> int:
-        """Move effects by a person's decision, only from the states `when`."""
-        moved = 0
-        for each in ids:
-            marks = ", ".join("?" * len(when))
-            touched = self._db.run(
-                f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, cause = '', path = '', "
-                f"owner = '', lease_until = '', failures = 0, updated_at = ?, "
-                f"unsent_since = CASE WHEN {_SETTLED} THEN ? ELSE unsent_since END WHERE id = ? AND state IN ({marks})",
-                (state, message, stamp(now), stamp(now), each, *when),
-            )
-            if touched:
-                self.note(each, 0, state, message, now)
-            moved += touched
-        return moved
-
-    def agree(self, effect: int, approval: str, person: str, now: datetime) -> None:
-        """Remember who approved what was shown."""
-        self._db.upsert(
-            "agreement", ("effect", "approval", "person", "at"), ("effect", "approval", "person"),
-            [(effect, approval, person, stamp(now))],
-        )  # fmt: skip
-
-    def agreed(self, effect: int, approval: str) -> tuple[str, ...]:
-        """Who approved what was shown, oldest first."""
-        rows = self._db.query(
-            "SELECT person FROM agreement WHERE effect = ? AND approval = ? ORDER BY at, person", (effect, approval)
-        )
-        return tuple(row[0] for row in rows)
-
-    def approve(self, effect: int, approval: str, now: datetime, by: str = "a person") -> int:
-        """Approve what would be sent; `approval` is the hash that was shown."""
-        held = self._db.run(
-            "UPDATE effect SET state = 'ready', approval = ?, not_before = '', updated_at = ? "
-            "WHERE id = ? AND state IN ('awaiting', 'planned')",
-            (approval, stamp(now), effect),
-        )
-        if held:
-            self.note(effect, 0, "approved", f"By {by}: {approval}", now)
-        return held
-
-    def approve_by_rule(self, effect: Effect, approval: str, message: str, run: int, now: datetime) -> bool:
-        """A rule approves what is being sent; false when it is not ours any more."""
-        held = self._db.run(
-            "UPDATE effect SET approval = ?, updated_at = ? WHERE id = ? AND owner = ? AND attempts = ? "
-            "AND state = 'sending'",
-            (approval, stamp(now), effect.id, effect.owner, effect.attempts),
-        )
-        if held:
-            self.note(effect.id, run, "approved", message, now)
-        return held == 1
-
-    def show_anew(self, effect: int, message: str, now: datetime) -> None:
-        """What waits for approval is something else now."""
-        if self._db.run("UPDATE effect SET message = ? WHERE id = ? AND state = 'awaiting'", (clean(message), effect)):
-            self.note(effect, 0, "awaiting", message, now)
-
-    def release(self, flow: str, now: datetime) -> int:
-        """A flow goes live: what was planned is ready."""
-        return self._db.run(
-            "UPDATE effect SET state = 'ready', updated_at = ? WHERE flow = ? AND state = 'planned'", (stamp(now), flow)
-        )
-
-    def withhold(self, flow: str, now: datetime) -> int:
-        """A flow goes back to plan: what is ready is only planned."""
-        return self._db.run(
-            "UPDATE effect SET state = 'planned', updated_at = ? WHERE flow = ? AND state = 'ready'", (stamp(now), flow)
-        )
-
-    def free_gap(self, gap: int, now: datetime) -> int:
-        """Everything that waited on a gap is ready again."""
-        return self._db.run(
-            "UPDATE effect SET state = 'ready', gap = NULL, cause = '', message = '', path = '', not_before = '', "
-            "failures = 0, updated_at = ? WHERE gap = ? AND state = 'parked'",
-            (stamp(now), gap),
-        )
-
-    def forget_flow(self, flow: str) -> None:
-        """Delete a flow's ledger; only for flows that are removed."""
-        for table in ("attempt", "agreement"):
-            self._db.run(f"DELETE FROM {table} WHERE effect IN (SELECT id FROM effect WHERE flow = ?)", (flow,))
-        self._db.run("DELETE FROM effect WHERE flow = ?", (flow,))

@@ -142,6 +142,12 @@ class Ledger:
         )
         return {row[0] for row in rows}
 
+    def drifted(self, flow: str, keys: Sequence[str]) -> set[str]:
+        """Those `keys` whose target has changed by itself what it shows, and was not yet told anew."""
+        condition, values = self._db.any_of("key", keys)
+        rows = self._db.query(f"SELECT key FROM effect WHERE flow = ? AND drift <> 0 AND {condition}", (flow, values))
+        return {row[0] for row in rows}
+
     def doubtful_orders(self, flows: Iterable[str]) -> dict[str, Effect]:
         """Orders of flows of which nobody knows whether their target has them, by their keys there."""
         found = [Effect(*row) for flow in flows

@@ -10,8 +10,8 @@ from typing import Any
 from crossdock.errors import StoreError
 from crossdock.store.database import Database, sqlite_path
 
-HEAD = "0008"
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+HEAD = "0009"
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 _ALONE = threading.Lock()
 """Alembic's `context` and `op` are one for the whole process, so two threads cannot migrate at once."""
 

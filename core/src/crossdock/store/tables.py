@@ -173,6 +173,7 @@ class Effect(Table, table=True):
     done: str = Field(default="", sa_column=_text(default=""))
     attempts: int = Field(default=0, sa_column=_number(default="0"))
     failures: int = Field(default=0, sa_column=_number(default="0"))
+    drift: int = Field(default=0, sa_column=_number(default="0"))
     not_before: str = Field(default="", sa_column=_text(default=""))
     owner: str = Field(default="", sa_column=_text(default=""))
     lease_until: str = Field(default="", sa_column=_text(default=""))
