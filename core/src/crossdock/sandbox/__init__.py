@@ -208,27 +208,32 @@ class Serving:
             date_header=False,  # `dated` sends it: a sandbox with a clock of its own sends its own, and only one
         )
         self._server = _Server(config)
+        # Not the thread is waited for: Python takes one whose join was interrupted by Ctrl-C for ended.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sandbox-{sandbox.name}", daemon=True)
 
     def start(self) -> None:
         """Serve from now on; returns when requests are answered."""
         self._thread.start()
-        while not self._server.runs.wait(0.1) and self._thread.is_alive():
+        while not self._server.runs.wait(0.1) and not self._ended.is_set():
             pass
 
     def stop(self) -> None:
         """Stop serving; open connections are dropped."""
         self._server.end()
-        self._thread.join(timeout=10)
+        self._ended.wait(timeout=10)
         self._socket.close()
 
     def wait(self) -> None:
         """Block until the server ends (used by ``crossdock sandbox``)."""
-        while self._thread.is_alive():
-            self._thread.join(timeout=0.5)
+        while not self._ended.wait(timeout=0.5):
+            pass
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._ended.set()
 
 
 @contextlib.contextmanager
