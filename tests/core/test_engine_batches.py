@@ -8,6 +8,7 @@ from datetime import timedelta
 import attrs
 import pytest
 from depot import TOKEN
+from runner_kit import until
 
 from crossdock.engine import decide
 from crossdock.engine.route import check_flow
@@ -448,6 +449,7 @@ def test_what_another_worker_took_and_gave_back_is_claimed_anew_and_nothing_brea
 
     def take(method, path):
         if path == "/published" and not taken:
+            until(lambda: world.store.effects.counts(flow.name).get((flow.name, "sending"), 0) > 10)
             taken.append(world.store.effects.recover(flow.name, [], world.clock.now() + HOUR, HOUR, ("balance",)))
 
     world.shop.between = take
