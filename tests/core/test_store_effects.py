@@ -251,6 +251,56 @@ def test_a_renewed_lease_is_not_over(store):
     assert recover(store, NOW + LEASE * 1.5) == 0
 
 
+@pytest.fixture
+def two(postgres_server):
+    """The stores of two processes. On SQLite nobody else is at work during a transaction."""
+    url = postgres_server.migrated()
+    first, second = Store.open(url), Store.open(url)
+    second.database.run("SET lock_timeout = '5s'")
+    yield first, second
+    first.close()
+    second.close()
+    postgres_server.drop(url)
+
+
+@pytest.mark.slow
+def test_a_lease_is_renewed_without_waiting_for_who_changes_another_row(two):
+    store, other = two
+    plan(store, "1")
+    plan(store, "2")
+    first, second = claim(store)
+
+    with store.transaction():
+        store.effects.plan(*EVERYTHING, [Intent("2", "N2", "v2")], "ready", NOW)
+        renewed = other.effects.renew({first.id: 1, second.id: 1}, "w1", NOW + QUIET, LEASE)
+
+    assert renewed == {first.id}
+
+
+@pytest.mark.slow
+def test_what_is_held_or_taken_from_the_silent_is_not_waited_for(two):
+    store, other = two
+    plan(store, "1")
+    claim(store)
+    plan(store, "2")
+
+    with store.transaction():
+        store.effects.plan(*EVERYTHING, [Intent(each, f"N{each}", "v2") for each in "12"], "ready", NOW)
+        other.effects.hold("orders", NOW + LEASE)
+        assert other.effects.recover("orders", [], NOW + 2 * LEASE, QUIET, ()) == 0
+
+    assert store.effects.recover("orders", [], NOW + 2 * LEASE, QUIET, ()) == 1
+    assert only(store, "2").not_before == ""
+
+
+def test_what_is_settled_together_is_planned_in_the_order_of_its_keys(store):
+    intents = [Intent(key, key, "1") for key in ("B", "C", "A")]
+    with store.transaction():
+        store.effects.plan("stock", "balance", "erp", "shop", "balance", intents, "ready", NOW)
+
+    assert [effect.key for effect in store.effects.find(flow="stock")][::-1] == ["A", "B", "C"]
+
+
 def test_a_lease_that_somebody_took_over_is_not_renewed(store):
     plan(store)
     (effect,) = claim(store)

@@ -28,6 +28,8 @@ from crossdock.store.ledger import COLUMNS, Effect, Intent
 EARLY = "raised too early"
 """The cause of stock that waits to be raised: its next value need not wait."""
 _WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND effect.cause = '{EARLY}')"
+_SETTLED_TOGETHER = ("product", "price", "balance", "status")
+"""Operations of which one transaction settles many, in the order of their keys."""
 DRIFTED, RETOLD = 1, 2
 """The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
@@ -47,6 +49,8 @@ class Effects(Decisions):
         target has changed by itself (`drifts`).
         """
         at = stamp(now)
+        if operation in _SETTLED_TOGETHER:  # who settles them at the same time takes the rows in this order, too
+            intents = sorted(intents, key=lambda each: each.key)
         self._db.many(
             "INSERT INTO effect (flow, operation, source, target, stream, key, ref, state, wanted, created_at, "
             "updated_at, unsent_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -122,12 +126,24 @@ class Effects(Decisions):
             return f"id = ANY(ARRAY({picked}))"
         return f"id IN (SELECT id FROM effect WHERE {condition} ORDER BY id LIMIT ?)"
 
+    def _free(self, condition: str) -> str:
+        """Rows that nobody is changing. Waiting for them with some in hand would be a deadlock on PostgreSQL.
+
+        They are looked at again: leases are renewed and recovered over and over.
+        """
+        if self._db.dialect == "postgresql":
+            return f"id = ANY(ARRAY(SELECT id FROM effect WHERE {condition} FOR UPDATE SKIP LOCKED))"
+        return condition
+
     def renew(self, claimed: Mapping[int, int], owner: str, now: datetime, lease: timedelta) -> set[int]:
-        """Extend the lease of `claimed` effects (id to attempts when claimed); answers which are still ours."""
+        """Extend the lease of `claimed` effects (id to attempts when claimed); answers which are still ours.
+
+        One that somebody is changing at this moment is left out; there is time to renew it later.
+        """
         condition, ids = self._db.any_of("id", list(claimed))
+        free = self._free(f"owner = ? AND state IN ('sending', 'in_doubt') AND {condition}")
         rows = self._db.query(
-            f"UPDATE effect SET lease_until = ? WHERE owner = ? AND state IN ('sending', 'in_doubt') AND {condition} "
-            "RETURNING id, attempts",
+            f"UPDATE effect SET lease_until = ? WHERE {free} RETURNING id, attempts",
             (stamp(now + lease), owner, ids),
         )
         return {row[0] for row in rows if claimed[row[0]] == row[1]}
@@ -152,21 +168,20 @@ class Effects(Decisions):
         at = stamp(now)
         gone, owners = self._db.any_of("owner", dead)
         kinds, operations = self._db.any_of("operation", repeatable)
+        over = f"flow = ? AND state = 'sending' AND (lease_until < ? OR {gone})"
         freed = self._db.run(
-            f"UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ? "
-            f"WHERE flow = ? AND state = 'sending' AND {kinds} AND (lease_until < ? OR {gone})",
-            (at, flow, operations, at, owners),
+            "UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ? "
+            f"WHERE {self._free(f'{over} AND {kinds}')}",
+            (at, flow, at, owners, operations),
         )
         doubted = self._db.run(
             "UPDATE effect SET state = 'in_doubt', owner = '', lease_until = '', not_before = ?, updated_at = ?, "
             "message = 'The sending process ended before the answer was kept.' "
-            f"WHERE flow = ? AND state = 'sending' AND (lease_until < ? OR {gone})",
-            (stamp(now + quiet), at, flow, at, owners),
+            f"WHERE {self._free(f'{over} AND NOT ({kinds})')}",
+            (stamp(now + quiet), at, flow, at, owners, operations),
         )
-        self._db.run(
-            f"UPDATE effect SET owner = '', lease_until = '' WHERE flow = ? AND state = 'in_doubt' AND {gone}",
-            (flow, owners),
-        )
+        doubtful = self._free(f"flow = ? AND state = 'in_doubt' AND {gone}")
+        self._db.run(f"UPDATE effect SET owner = '', lease_until = '' WHERE {doubtful}", (flow, owners))
         return freed + doubted
 
     def let_go(self, effect: Effect) -> None:
@@ -178,12 +193,13 @@ class Effects(Decisions):
         )
 
     def hold(self, flow: str, until: datetime) -> None:
-        """No effect of a flow that is ready leaves before `until`: the vendor said so, or is in trouble."""
+        """No effect of a flow that is ready leaves before `until`: the vendor said so, or is in trouble.
+
+        One that is being changed at this moment may: the vendor says it once more then.
+        """
         at = stamp(until)
-        self._db.run(
-            "UPDATE effect SET not_before = ?, cause = '' WHERE flow = ? AND state = 'ready' AND not_before < ?",
-            (at, flow, at),
-        )
+        ready = self._free("flow = ? AND state = 'ready' AND not_before < ?")
+        self._db.run(f"UPDATE effect SET not_before = ?, cause = '' WHERE {ready}", (at, flow, at))
 
     def wake(self, flow: str, ref: str, now: datetime) -> int:
         """Superseded effects of the records that `ref` names are ready again: what they waited for is known now."""
