@@ -47,8 +47,7 @@ class World:
     def tick(self) -> None:
         """Something happens; in the beginning each thing once."""
         happens: list[tuple[int, Callable[[], None]]] = [
-            # Of the market the ERP's numbers are told to it one by one, and it takes one a minute.
-            (12, self._buy_in_shop), (2, self._buy_in_market), (5, self._buy_in_octopia), (1, self._buy_prints),
+            (12, self._buy_in_shop), (5, self._buy_in_market), (5, self._buy_in_octopia), (1, self._buy_prints),
             (2, self._stock), (1, self._price), (4, self._pick), (3, self._supplier_works), (2, self._disturb),
         ]  # fmt: skip
         if self._ticks < len(happens):
