@@ -207,3 +207,46 @@ def test_a_value_that_was_refused_needs_attention(run, world, flow):
 def test_an_unknown_sku_is_said_so(run, flow):
     assert "No flow of stock knows the SKU 'Z'" in run("stock", "list", "Z", code=2)
     assert "There is no flow of stock 'orders'" in run("stock", "list", "--flow", "orders", code=2)
+
+
+# -- sales that are not known --------------------------------------------------------------------------
+
+
+def test_a_flow_of_stock_says_that_nothing_tells_it_what_is_sold(run, world):
+    said = run("flow", "add", "stock", "balance", "erp", "shop", "--live")
+
+    assert "Orders of shop do not go to erp: what they take is not taken off before erp shows it." in said
+    assert "--buffer" in said
+
+
+def test_a_flow_of_stock_says_that_orders_go_elsewhere(run, world, market):
+    world.flow(target="market")
+
+    said = run("flow", "add", "stock", "balance", "erp", "shop")
+
+    assert "Orders of shop go to market, not to erp" in said
+    assert "Orders of shop go to market, not to erp" in run("flow", "live", "stock")
+
+
+@pytest.mark.parametrize("stream", ["orders", "acceptance"])
+def test_a_flow_of_stock_whose_orders_are_known_says_nothing_of_it(run, world, stream):
+    world.flow(stream)
+
+    assert "Orders of shop" not in run("flow", "add", "stock", "balance", "erp", "shop")
+
+
+def test_a_flow_of_stock_to_a_system_that_takes_orders_says_nothing_of_it(run, world, market):
+    world.flow(source="market", target="shop")
+
+    assert "Orders of shop" not in run("flow", "add", "stock", "balance", "erp", "shop")
+
+
+def test_the_doctor_finds_stock_whose_sales_are_not_known(run, world):
+    run("flow", "add", "stock", "balance", "erp", "shop", "--live")
+    run("stream", "on", "erp", "balance")
+
+    checks = json.loads(run("doctor", "--json", code=1))["checks"]
+
+    (check,) = [each for each in checks if each["name"] == "Flow stock"]
+    assert check["state"] == "warn"
+    assert check["detail"].startswith("orders of shop do not go to erp")

@@ -14,6 +14,7 @@ from crossdock.configure import OPTIONS, SHORTAGES, TOTALS, add_flow, find_flow,
 from crossdock.engine.decide import switch_flow
 from crossdock.engine.planned import Change, Planned, planned
 from crossdock.engine.route import OPERATIONS, ORDER_STATUSES, check_flow
+from crossdock.engine.stock import unseen_sales
 from crossdock.store.config import FlowRow
 
 SHOWN = 20
@@ -94,6 +95,7 @@ def add(
         else:
             yield f"{mark('ok')} The flow {name} is in plan mode: {plural(count, 'effect')} planned, nothing is sent."
             yield f"Next: crossdock flow show {name}, then: crossdock flow live {name}"
+        yield from _unseen(app, row)
         if not on:
             yield f"{mark('warn')} {row.reads} of {source} is off: crossdock stream on {source} {row.reads}"
 
@@ -209,6 +211,13 @@ def _binding(app: App, row: FlowRow) -> Iterator[str]:
         yield f"{mark('warn')} Orders are binding at {row.target}: {which} for your approval."
 
 
+def _unseen(app: App, row: FlowRow) -> Iterator[str]:
+    """What a person must know of a flow of stock that cannot know what its channel has sold."""
+    if text := unseen_sales(app.store, row):
+        yield f"{mark('warn')} {text}"
+        yield "  Is a flow of orders still to come? Otherwise keep some back: --buffer 2"
+
+
 @flow.command(epilog=examples("crossdock flow live to-erp"))
 @click.argument("name")
 @json_option
@@ -221,6 +230,7 @@ def live(name: str, as_json: bool) -> None:
     def lines() -> Iterator[str]:
         yield f"{mark('ok')} The flow {name} is live: {plural(count, 'effect')} ready. Next: crossdock push {name}"
         yield from _binding(app, row)
+        yield from _unseen(app, row)
 
     emit({**_data(app, row), "effects": count}, as_json, lines)
 

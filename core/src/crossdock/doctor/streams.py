@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from crossdock.app import App
+from crossdock.engine.stock import unseen_sales
 from crossdock.errors import CrossdockError
 from crossdock.schedule import default_every
 from crossdock.session import Check
@@ -85,6 +86,10 @@ def _flow(app: App, store: Store, flow: FlowRow) -> Check:
             name=name, state="warn", detail=f"it only plans, since {since:%Y-%m-%d}, and sends nothing",
             hint=f"crossdock flow show {flow.name}, and if that is right: crossdock flow live {flow.name}",
         )  # fmt: skip
+    if text := unseen_sales(store, flow):
+        command = f"crossdock flow add NAME orders {flow.target} {flow.source}"
+        detail = text[0].lower() + text[1:].rstrip(".")
+        return Check(name=name, state="warn", detail=detail, hint=f"{command}, or keep some back with --buffer")
     return Check(name=name, state="ok", detail=flow.mode)
 
 

@@ -20,6 +20,7 @@ from crossdock.store.database import unstamp
 from crossdock.store.holds import SOLD, WAITING, HeldOrder
 from crossdock.store.ledger import Intent
 from crossdock.store.records import Prepared
+from crossdock.store.store import Store
 
 _STOCK = "stock"
 _TAKING = ("on_hold", "processing", "partially_shipped")
@@ -190,6 +191,25 @@ def stock_was_read(
     """Stock of `connection` was read from `started` on, but for some SKUs: it shows the orders handed on before."""
     lock_stock(bench, connection)
     republish(bench, connection, bench.store.holds.expire(connection, started, skus, but))
+
+
+def unseen_sales(store: Store, flow: FlowRow) -> str:
+    """Why a flow of stock shows what its target has sold as still there; empty when orders under way are taken off.
+
+    They are known where they go from the channel to the system whose stock is shown, and nowhere else.
+    """
+    channel, stock = flow.target, flow.source
+    takers = {each.target for each in store.config.flows()
+              if each.source == channel and each.stream in ("orders", "acceptance")}  # fmt: skip
+    if flow.stream != "balance" or stock in takers:
+        return ""
+    if takers:
+        where = f"go to {' and '.join(sorted(takers))}, not to {stock}"
+    elif store.config.flows_into(channel, "orders"):
+        return ""  # it takes orders and sells nothing by itself
+    else:
+        where = f"do not go to {stock}"
+    return f"Orders of {channel} {where}: what they take is not taken off before {stock} shows it."
 
 
 # -- publishing ------------------------------------------------------------------------------------
