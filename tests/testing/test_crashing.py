@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -97,14 +98,18 @@ def test_a_copy_of_a_sandbox_is_as_it_was_and_independent() -> None:
     people = shop.rehearsal()
     people.add("orders", [MOMENT])
     shop.count = lambda: len(shop.orders)
+    shop.numbers, shop.odd = itertools.count(), itertools.count(1, 2)
+    next(shop.numbers)
     make = copies(shop, people)
     people.add("orders", [MOMENT])
 
     (one, others), (two, _) = make(), make()
     others.add("orders", [MOMENT, MOMENT])
+    next(shop.numbers)
 
     assert [len(each.orders) for each in (shop, one, two)] == [2, 3, 1]
     assert [each.count() for each in (shop, one, two)] == [2, 3, 1]
+    assert [(next(each.numbers), next(each.odd), next(each.odd)) for each in (one, two)] == [(1, 1, 3)] * 2
     assert one.lock is not two.lock
 
 

@@ -159,11 +159,14 @@ class Sqlite(Database):
         self.path = sqlite_path(url)
         self._durable = True
         try:
-            self._connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-            for pragma in _PRAGMAS:
-                self._connection.execute(f"PRAGMA {pragma}")
+            with contextlib.ExitStack() as opened:
+                self._connection = sqlite3.connect(
+                    self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
+                )
+                opened.callback(self._connection.close)
+                for pragma in _PRAGMAS:
+                    self._connection.execute(f"PRAGMA {pragma}")
+                opened.pop_all()
         except sqlite3.Error as error:
             raise StoreError(
                 f"The database {self.path} cannot be opened: {error}.",

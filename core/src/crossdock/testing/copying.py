@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import itertools
 import pickle
 import threading
 from collections.abc import Callable, Sequence
@@ -39,9 +41,13 @@ class _Writer(pickle.Pickler):
         return len(self._shared) - 1
 
     def reducer_override(self, value: Any) -> Any:
-        """How locks and functions with values around them are made again."""
+        """How locks, counters and functions with values around them are made again."""
         if type(value) in _LOCKS:
             return _LOCKS[type(value)], ()
+        if type(value) is itertools.count:
+            # Python says where it stands, but copies it no longer (3.14): "count(5)" or "count(5, 2)".
+            told = ast.literal_eval(repr(value).removeprefix("count"))
+            return itertools.count, told if isinstance(told, tuple) else (told,)
         if type(value) is FunctionType:
             held = [cell.cell_contents for cell in value.__closure__ or ()]
             return _hollow, (_Original(value),), held, None, None, _fill
