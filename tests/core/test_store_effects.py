@@ -96,39 +96,6 @@ def test_a_change_of_what_is_under_way_waits_until_it_settles(store, state):
     assert (only(store).state, only(store).done, only(store).wanted) == ("ready", "v1", "v2")
 
 
-@pytest.mark.parametrize("found_later", [False, True])
-def test_a_change_and_back_while_it_is_under_way_is_sent_once_more(store, found_later):
-    plan(store, wanted="v1")
-    (effect,) = claim(store)
-    plan(store, wanted="v2")  # what is read now to be sent is this one
-    plan(store, wanted="v1")
-    if found_later:
-        with store.transaction():
-            store.effects.doubt(effect, NOW, "", 1, NOW)
-        (effect,) = store.effects.claim_doubtful("orders", 1, "w1", NOW, LEASE)
-
-    done(store, effect)
-
-    assert only(store).state == "ready"
-    done(store, claim(store)[0])
-    assert only(store).state == "done"
-
-
-def test_a_change_and_back_while_it_is_refused_is_tried_once_more(store):
-    plan(store, wanted="v1")
-    (effect,) = claim(store)
-    plan(store, wanted="v2")
-    plan(store, wanted="v1")
-
-    states = []
-    for each in (effect, None):
-        with store.transaction():
-            store.effects.park(each or claim(store)[0], "refused", "", "", None, 1, NOW)
-        states.append(only(store).state)
-
-    assert states == ["ready", "parked"]
-
-
 def test_a_change_frees_what_was_parked_and_forgets_why(store):
     plan(store, wanted="v1")
     store.effects.park(claim(store)[0], "cause", "message", "path", 7, 1, NOW)

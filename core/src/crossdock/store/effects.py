@@ -31,8 +31,7 @@ _WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND eff
 _SETTLED_TOGETHER = ("product", "price", "balance", "status")
 """Operations of which one transaction settles many, in the order of their keys."""
 DRIFTED, RETOLD = 1, 2
-"""The target may have something else than was noted: it changed its stock by itself, or the record changed, and perhaps
-changed back, while it was being sent. The second: it has been told anew since, or is being told."""
+"""The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 
 
@@ -61,9 +60,6 @@ class Effects(Decisions):
             "state = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') THEN effect.state "
             "WHEN effect.done = excluded.wanted AND effect.sent = effect.done AND effect.drift = 0 THEN 'done' "
             "ELSE excluded.state END, "
-            # Of stock it is noted what is sent; of other records they are read when they are sent.
-            "drift = CASE WHEN effect.state IN ('sending', 'in_doubt', 'submitted') AND effect.operation <> 'balance' "
-            f"THEN {DRIFTED} ELSE effect.drift END, "
             f"not_before = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.not_before END, "
             "gap = CASE WHEN effect.state = 'parked' THEN NULL ELSE effect.gap END, "
             f"cause = CASE WHEN {_WAITS_FOR_ITSELF} THEN '' ELSE effect.cause END, "
@@ -108,7 +104,6 @@ class Effects(Decisions):
         )
         rows = self._db.query(
             "UPDATE effect SET state = 'sending', cause = '', sent = wanted, attempts = attempts + 1, owner = ?, "
-            f"drift = CASE WHEN drift = {DRIFTED} AND operation <> 'balance' THEN {RETOLD} ELSE drift END, "
             f"lease_until = ?, updated_at = ? WHERE {some} RETURNING {', '.join(COLUMNS)}",
             (owner, stamp(now + lease), at, flow, at, *([values] if among else []), limit),
         )
@@ -311,8 +306,7 @@ class Effects(Decisions):
             return True
         newer = self._db.run(
             "UPDATE effect SET state = 'ready', cause = '', path = '', gap = NULL, not_before = '' "
-            "WHERE id = ? AND attempts = ? AND sent = ? AND state = 'parked' "
-            f"AND (wanted <> sent OR drift = {DRIFTED})",
+            "WHERE id = ? AND attempts = ? AND sent = ? AND wanted <> sent AND state = 'parked'",
             (effect.id, effect.attempts, effect.sent),
         )
         if newer:
