@@ -368,6 +368,72 @@ def test_the_report_is_read_by_the_keys_that_were_handed_in(world):
     assert list(world.states(flow).values()) == ["done"]
 
 
+def test_stock_of_an_import_whose_answer_was_lost_may_take_effect_last_and_does_not_stay(world):
+    world.connect("shop", "depot-importing")
+    flow = stock(world)
+    world.erp.put("balance", "A", count="9")
+    world.shop.fault("cut_after", method="POST", path="/imports", times=4)
+    world.deliver(flow)
+    lost = list(world.shop.jobs)
+    assert lost
+    world.shop.faults.clear()
+    world.erp.put("balance", "A", count="5")
+    world.later(minutes=1)
+    world.deliver(flow)
+    (job,) = world.shop.jobs.keys() - set(lost)
+    assert world.shop.jobs[job]["given"] == {"A": "5"}
+    world.shop.finish(job)
+    world.later(minutes=1)
+    world.push(flow)  # only now the shop works the lost import off: it shows nine
+    world.later(minutes=5)
+
+    world.push(flow)
+
+    later = list(world.shop.jobs)[-1]
+    assert (later not in {job, *lost}, world.shop.jobs[later]["given"]) == (True, {"A": "5"})
+    world.shop.finish(later)
+    world.later(minutes=1)
+    world.push(flow)
+    assert world.states(flow) == {"A": "done"}
+
+
+def test_stock_of_an_import_that_was_given_up_may_take_effect_last_and_does_not_stay(world):
+    world.connect("shop", "depot-importing")
+    flow = stock(world)
+    world.erp.put("balance", "A", count="9")
+    world.deliver(flow)
+    world.erp.put("balance", "A", count="5")
+    world.pull("erp", "balance")
+    world.later(hours=6)
+    world.shop.fault("status", method="GET", path="/imports", status=404)
+    world.push(flow)  # nobody tells of the import any more, so the newer value is sent
+    assert world.shop.jobs["J2"]["given"] == {"A": "5"}
+    world.shop.finish("J2")
+    world.later(minutes=1)
+    world.push(flow)
+    world.later(minutes=5)
+
+    world.push(flow)
+
+    assert list(world.shop.jobs) == ["J1", "J2", "J3"]
+    assert world.shop.jobs["J3"]["given"] == {"A": "5"}
+
+
+def test_stock_of_an_import_that_is_confirmed_is_not_sent_again(world):
+    world.connect("shop", "depot-importing")
+    flow = stock(world)
+    world.erp.put("balance", "A", count="9")
+    world.deliver(flow)
+    world.shop.finish("J1")
+    world.later(minutes=1)
+    world.push(flow)
+    world.later(minutes=5)
+
+    world.push(flow)
+
+    assert (world.states(flow), list(world.shop.jobs)) == ({"A": "done"}, ["J1"])
+
+
 @pytest.mark.parametrize("status", [503, 429, 401])
 def test_trouble_while_asking_submits_nothing_again(world, submitted, status):
     world.shop.fault("status", method="GET", path="/imports", status=status, times=9)

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import attrs
 import msgspec
@@ -251,7 +252,10 @@ class Settling:
 
     def _may_arrive_late(self, effect: Effect) -> bool:
         """Whether a value that was sent before got no answer: a slow system may still write it over the newer one."""
-        return self.flow.stream == "balance" and effect.state == "sending" and bool(effect.unconfirmed)
+        if self.flow.stream != "balance" or not effect.unconfirmed:
+            return False
+        # While an import runs its own value counts as unconfirmed, too; more than that was sent by an earlier one.
+        return effect.state == "sending" or Decimal(effect.unconfirmed) > Decimal(effect.sent)
 
     def _failed(self, effect: Effect, error: ConnectorError) -> None:
         """Settle by what has to happen next."""
