@@ -77,6 +77,43 @@ def test_an_order_that_takes_more_is_told_though_the_stock_is_as_before(world, o
     assert publish(world, flow) == {"A": "8"}
 
 
+def test_goods_of_a_line_that_is_taken_out_are_told_though_the_erp_keeps_them(world, orders, flow):
+    world.shop.order("1", lines=[{"sku": "A", "quantity": 2}, {"sku": "B", "quantity": 2}])
+    world.deliver(orders)
+    count(world, A=8, B=8)
+    assert publish(world, flow) == {"A": "8", "B": "8"}
+    sell(world, status="processing")  # the shop puts two pieces of B back: it shows ten
+
+    world.deliver(orders)
+
+    assert publish(world, flow)["B"] == "8"
+
+
+def test_an_order_that_is_unpaid_again_is_told_because_its_goods_are_put_back(world, orders, flow):
+    sell(world)
+    world.deliver(orders)
+    count(world, A=8)
+    publish(world, flow)
+
+    sell(world, status="pending")  # the shop puts two pieces back: it shows ten
+    assert publish(world, flow) == {"A": "8"}
+
+    sell(world, status="processing")  # and takes them off again: it shows six
+    assert publish(world, flow) == {"A": "8"}
+
+
+def test_a_refund_that_puts_goods_back_is_told(world, orders, flow):
+    sell(world)
+    world.deliver(orders)
+    count(world, A=8)
+    publish(world, flow)
+
+    sell(world, refunded="5.00")  # for one piece, which the shop puts back: it shows nine
+
+    assert publish(world, flow) == {"A": "8"}
+    assert publish(world, flow) == {}
+
+
 def test_a_status_that_changes_no_goods_is_no_reason(world, orders, flow):
     sell(world)
     world.deliver(orders)

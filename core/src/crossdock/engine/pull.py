@@ -13,7 +13,7 @@ import msgspec
 
 from crossdock.engine.bench import LEASE, Bench, Opened, Report, pause_connection, working
 from crossdock.engine.conscience import Vigil, judge
-from crossdock.engine.route import hold_paused, lock_targets, route
+from crossdock.engine.route import hold_paused, lock_targets, orders_before, route
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import recognise
 from crossdock.engine.stock import stock_was_read
@@ -265,6 +265,7 @@ class _Pull:
                     )
                 if dry_run:
                     return
+                former = orders_before(bench, name, fresh) if self.stream == "orders" and fresh else {}
                 if fresh:
                     records.keep(name, self.stream, fresh, self.number, self.counts.pages, now)
                 if self.parked_before and prepared:
@@ -279,10 +280,10 @@ class _Pull:
                 if self.stream == "orders" and fresh:
                     lock_targets(bench, name, flows)
                 for flow in flows:
-                    self.counts.effects += route(bench, flow, fresh)
+                    self.counts.effects += route(bench, flow, fresh, former)
                 if self.stream == "orders" and fresh:
                     recognise(bench, name, fresh)
-                    hold_paused(bench, name, fresh)
+                    hold_paused(bench, name, fresh, former)
                 if moving and page.cursor is not None:
                     records.set_bookmark(name, self.stream, page.cursor, now)
                 bench.store.journal.progress(self.number, self.counts.as_dict())

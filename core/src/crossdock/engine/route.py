@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from crossdock.engine.bench import Bench
-from crossdock.engine.stock import channel_drifts, hold_orders, lock_stock, lock_stocks, stock_intents
+from crossdock.engine.stock import channel_drifts, goods_moved, hold_orders, lock_stock, lock_stocks, stock_intents
 from crossdock.engine.substance import order_substance, status_substance
 from crossdock.errors import RecordError, UsageError
 from crossdock.personal import is_erased
@@ -30,13 +30,14 @@ PUSH_HOOKS = {
 REPEATABLE = ("product", "price", "balance", "customer", "accept", "status")
 """Operations that set absolute values: doing them twice is doing them once, so a lost answer needs no question."""
 
+_NOTHING: Mapping[str, Order] = {}
 ORDER_STATUSES = ("processing", "completed", "shipped", "partially_shipped")
 
 
-def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
+def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before: Mapping[str, Order] = _NOTHING) -> int:
     """Write the intents of new and changed records of `flow`'s source into the ledger; answers how many.
 
-    Runs inside the transaction that keeps the page.
+    `before` are orders as they were, by key (see `orders_before`). Runs inside the transaction that keeps the page.
     """
     # A stored record that was erased has been delivered; that it looks different now is no change of it.
     rows = [row for row in rows if not is_erased(row.record)]
@@ -50,10 +51,11 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
     same = {each.key for each in intents if wanted.get(each.key) == each.wanted}
     if flow.stream == "orders":
         hold_orders(bench, flow, allowed, {each.key for each in intents})
-        channel_drifts(bench, flow, [row for row in allowed if row.key not in same])
+        moved = [row for row in allowed if row.key not in same or goods_moved(row.record, before.get(row.key))]
+        channel_drifts(bench, flow, moved, before)
     elif flow.stream == "acceptance" and not bench.store.config.flows_between(flow.source, flow.target, "orders"):
         hold_orders(bench, flow, allowed, ())  # nobody else does
-        channel_drifts(bench, flow, allowed)
+        channel_drifts(bench, flow, allowed, before)
     intents = [each for each in intents if each.key not in same]
     if intents:
         state = "planned" if flow.mode != "live" else "ready"
@@ -62,6 +64,17 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> int:
             bench.clock.now(),
         )  # fmt: skip
     return len(intents)
+
+
+def orders_before(bench: Bench, connection: str, rows: Sequence[Prepared]) -> dict[str, Order]:
+    """Orders as they are stored, by key, before a page takes their place; none where no stock is told.
+
+    They say which goods a channel has put back by itself: a line that was taken out is in no order any more.
+    """
+    if not bench.store.config.flows_into(connection, "balance"):
+        return {}
+    found = bench.store.records.get_many(connection, "orders", [row.key for row in rows])
+    return {row.key: row.record for row in _readable(found.values())}
 
 
 def lock_targets(bench: Bench, connection: str, flows: Sequence[FlowRow]) -> None:
@@ -242,12 +255,12 @@ def _readable(found: Iterable[Stored]) -> list[Prepared]:
     return rows
 
 
-def hold_paused(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None:
+def hold_paused(bench: Bench, connection: str, rows: Sequence[Prepared], before: Mapping[str, Order]) -> None:
     """Hold what orders take whose flow is paused: they are sold all the same; inside the transaction of the page."""
     for flow in bench.store.config.paused_flows(connection, "orders"):
         allowed = _without_echo(bench, flow, rows)
         hold_orders(bench, flow, allowed, {row.key for row in allowed if not refusal(bench, flow, row.record)})
-        channel_drifts(bench, flow, allowed)
+        channel_drifts(bench, flow, allowed, before)
 
 
 def rename_holds(bench: Bench, flows: Iterable[FlowRow]) -> None:

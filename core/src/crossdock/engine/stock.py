@@ -118,8 +118,8 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
     republish(bench, flow.target, store.holds.keep(flow.source, flow.target, held))
 
 
-def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> None:
-    """Orders are new or take other goods than before: their channel has changed by itself what it shows.
+def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before: Mapping[str, Order]) -> None:
+    """Orders are new or take other goods than `before`: their channel has changed by itself what it shows.
 
     A shop takes off what it sells and puts back what is cancelled, whatever becomes of it at the ERP. So it is told of
     those SKUs once more, even if that is what it was told last. Runs inside the transaction that keeps the page.
@@ -130,10 +130,24 @@ def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> Non
         return
     lock_stock(bench, flow.target)
     tables = store.gaps.tables(flow.name)
-    orders = [_as_target(bench, flow, tables, row.record) for row in rows if row.record.fulfilled_by == "seller"]
+    found = [row.record for row in rows] + [before[row.key] for row in rows if row.key in before]
+    orders = [_as_target(bench, flow, tables, order) for order in found if order.fulfilled_by == "seller"]
     skus = {line.sku for order in orders for line in order.lines if line.sku}
     for each in publishing:
         store.effects.drifts(each.name, sorted(skus), "ready" if each.mode == "live" else "planned", bench.clock.now())
+
+
+def goods_moved(order: Order, before: Order | None) -> bool:
+    """Whether a channel may have taken off or put back goods of an order since `before`, though nobody else cares.
+
+    It puts them back when the order waits for its payment again, and with a refund if a person says so.
+    """
+    return before is not None and (_off(order), order.refunds) != (_off(before), before.refunds)
+
+
+def _off(order: Order) -> dict[str, Decimal]:
+    """What a channel has taken off its stock for an order."""
+    return {} if order.status in (*DEAD, "draft", "pending") else taken(order)
 
 
 def _given_up(bench: Bench, flow: FlowRow, rows: Sequence[Prepared]) -> set[str]:
