@@ -178,6 +178,27 @@ def test_what_may_be_more_than_the_shop_shows_waits_until_all_orders_were_read(w
     assert world.shop.writes("published") == ["POST /published"]
 
 
+def test_goods_that_were_put_back_are_taken_off_again_though_another_channel_cannot_be_read(
+    world, orders, flow, market
+):
+    world.flow(source="market")
+    world.pull("market")
+    sell(world)
+    world.deliver(orders)
+    count(world, A=8)
+    world.pull("market")
+    assert publish(world, flow) == {"A": "8"}
+    count(world, A=8)
+    world.connect("market", broken="fetch_orders")
+    sell(world, status="cancelled")  # the shop puts two pieces back: it shows ten
+    world.pull()
+    world.shop.published.clear()
+
+    world.push(flow)
+
+    assert world.shop.published == {"A": "8"}
+
+
 def test_that_nothing_is_left_is_told_at_once(world, orders, flow):
     count(world, A=0)
     assert publish(world, flow) == {"A": "0"}

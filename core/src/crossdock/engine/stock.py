@@ -130,11 +130,16 @@ def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before
         return
     lock_stock(bench, flow.target)
     tables = store.gaps.tables(flow.name)
-    found = [row.record for row in rows] + [before[row.key] for row in rows if row.key in before]
-    orders = [_as_target(bench, flow, tables, order) for order in found if order.fulfilled_by == "seller"]
-    skus = {line.sku for order in orders for line in order.lines if line.sku}
+    skus, sold = set[str](), set[str]()
+    for row in rows:
+        if row.record.fulfilled_by == "seller":
+            order, former = _as_target(bench, flow, tables, row.record), before.get(row.key)
+            former = former and _as_target(bench, flow, tables, former)
+            skus |= {line.sku for each in (order, former) if each for line in each.lines if line.sku}
+            sold |= _sold(order, former)
     for each in publishing:
-        store.effects.drifts(each.name, sorted(skus), "ready" if each.mode == "live" else "planned", bench.clock.now())
+        state = "ready" if each.mode == "live" else "planned"
+        store.effects.drifts(each.name, sorted(skus), sold, state, bench.clock.now())
 
 
 def goods_moved(order: Order, before: Order | None) -> bool:
@@ -143,6 +148,16 @@ def goods_moved(order: Order, before: Order | None) -> bool:
     It puts them back when the order waits for its payment again, and with a refund if a person says so.
     """
     return before is not None and (_off(order), order.refunds) != (_off(before), before.refunds)
+
+
+def _sold(order: Order, before: Order | None) -> set[str]:
+    """Of which SKUs a channel may have taken off more since `before`; of the others it has only put goods back."""
+    if order.status in DEAD:
+        return set()
+    now, then = taken(order), _off(before) if before else {}
+    if before is not None and order.status not in (before.status, "pending"):
+        then = {}  # who takes goods off when is not the same everywhere
+    return {sku for sku, quantity in now.items() if quantity > then.get(sku, ZERO)}
 
 
 def _off(order: Order) -> dict[str, Decimal]:

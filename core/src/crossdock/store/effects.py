@@ -14,7 +14,7 @@ change that arrives while *sending* makes the row ready again when it settles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,6 +32,9 @@ _SETTLED_TOGETHER = ("product", "price", "balance", "status")
 """Operations of which one transaction settles many, in the order of their keys."""
 DRIFTED, RETOLD = 1, 2
 """The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
+PUT_BACK, BACK_RETOLD = 3, 4
+"""The same, but it has only put goods back: it shows no less than it was told."""
+_MOVED = f"drift IN ({DRIFTED}, {PUT_BACK})"
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 
 
@@ -72,14 +75,18 @@ class Effects(Decisions):
             ],
         )
 
-    def drifts(self, flow: str, keys: Sequence[str], state: str, now: datetime) -> None:
-        """The target has changed by itself what it shows: it is told once more, also what it was told before."""
+    def drifts(self, flow: str, keys: Sequence[str], sold: Container[str], state: str, now: datetime) -> None:
+        """The target has changed by itself what it shows: it is told once more, also what it was told before.
+
+        It may show less of those `keys` that it has `sold`; of the others it has only put goods back.
+        """
         at = stamp(now)
         self._db.many(
-            f"UPDATE effect SET drift = {DRIFTED}, state = CASE WHEN state = 'done' THEN ? ELSE state END, "
+            f"UPDATE effect SET drift = CASE WHEN ? = 1 OR drift IN ({DRIFTED}, {RETOLD}) THEN {DRIFTED} "
+            f"ELSE {PUT_BACK} END, state = CASE WHEN state = 'done' THEN ? ELSE state END, "
             "updated_at = ?, unsent_since = CASE WHEN state = 'done' THEN ? ELSE unsent_since END, "
             "not_before = CASE WHEN state = 'done' THEN '' ELSE not_before END WHERE flow = ? AND key = ?",
-            [(state, at, at, flow, key) for key in sorted(keys)],
+            [(int(key in sold), state, at, at, flow, key) for key in sorted(keys)],
         )
 
     def wanted(self, flow: str, keys: Sequence[str]) -> dict[str, str]:
@@ -222,7 +229,7 @@ class Effects(Decisions):
             sending.append((attrs.evolve(effect, sent=text, wanted=text), most))
         self._db.many(
             "UPDATE effect SET sent = ?, wanted = ?, unconfirmed = ?, "
-            f"drift = CASE drift WHEN 0 THEN 0 ELSE {RETOLD} END "
+            f"drift = CASE drift WHEN {DRIFTED} THEN {RETOLD} WHEN {PUT_BACK} THEN {BACK_RETOLD} ELSE drift END "
             "WHERE id = ? AND owner = ? AND attempts = ? AND state = 'sending'",
             [(each.sent, each.sent, most, each.id, each.owner, each.attempts) for each, most in sending],
         )
@@ -238,12 +245,12 @@ class Effects(Decisions):
         meanwhile: then it is sent at once.
         """
         at, message, later = stamp(now), clean(message), stamp(again) if again else ""
-        state, same = "ready" if again else "done", f"wanted = sent AND drift <> {DRIFTED}"
+        state, same = "ready" if again else "done", f"wanted = sent AND NOT {_MOVED}"
         held = self._db.run(
             f"UPDATE effect SET state = CASE WHEN {same} THEN '{state}' ELSE 'ready' END, "
             "done = sent, external_id = ?, number = ?, sent_document = ?, message = ?, cause = '', path = '', "
             f"gap = NULL, owner = '', lease_until = '', not_before = CASE WHEN {same} THEN ? ELSE '' END, "
-            f"drift = CASE drift WHEN {DRIFTED} THEN {DRIFTED} ELSE 0 END, "
+            f"drift = CASE WHEN {_MOVED} THEN drift ELSE 0 END, "
             "job = '', unconfirmed = '', failures = 0, updated_at = ?, unsent_since = ? "
             "WHERE id = ? AND sent = ? AND state IN ('sending', 'in_doubt', 'submitted')",
             (external_id, clean(number), document, message, later, at, at, effect.id, effect.sent),

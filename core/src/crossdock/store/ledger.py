@@ -143,9 +143,11 @@ class Ledger:
         return {row[0] for row in rows}
 
     def drifted(self, flow: str, keys: Sequence[str]) -> set[str]:
-        """Those `keys` whose target has changed by itself what it shows, and was not yet told anew."""
+        """Those `keys` of which the target may show less than it was told, because it sold, and was not told anew."""
         condition, values = self._db.any_of("key", keys)
-        rows = self._db.query(f"SELECT key FROM effect WHERE flow = ? AND drift <> 0 AND {condition}", (flow, values))
+        rows = self._db.query(
+            f"SELECT key FROM effect WHERE flow = ? AND drift IN (1, 2) AND {condition}", (flow, values)
+        )
         return {row[0] for row in rows}
 
     def doubtful_orders(self, flows: Iterable[str]) -> dict[str, Effect]:
