@@ -389,6 +389,22 @@ def test_it_reads_them_itself_and_counts_what_they_sold(world, flow, both, marke
     assert (world.shop.decisions, world.states(flow)) == ([], {"1": "awaiting"})
 
 
+def test_what_waited_for_stock_is_not_accepted_by_what_another_channel_sold_meanwhile(world, flow, both, market):
+    world.pull("market")
+    count(world, A=1)
+    waiting(world.shop, "1", 2)
+    world.deliver(flow)
+    assert world.states(flow) == {"1": "awaiting"}
+    world.pull("market")
+    world.later(hours=1)
+    market.order("7")
+    count(world, A=2)
+
+    world.push(flow)
+
+    assert (world.shop.decisions, world.states(flow)) == ([], {"1": "awaiting"})
+
+
 def test_what_a_person_approved_waits_for_nobody(world, flow, both, market):
     world.pull("market")
     count(world, A=1)
