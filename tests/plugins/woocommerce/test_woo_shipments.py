@@ -154,6 +154,30 @@ def test_a_fulfillment_names_the_lines(desk) -> None:
     assert meta["_items"] == [{"item_id": int(at.order.lines[0].key), "qty": 1}]
 
 
+@pytest.mark.parametrize("tracking", FACILITIES)
+@pytest.mark.parametrize(
+    "later", [evolve(SHIPMENT, tracking_number="NEW-3"), TWO], ids=["another number", "more parcels"]
+)
+def test_a_shipment_whose_parcels_change_is_reported_with_the_new_numbers(desk, tracking: str, later: Shipment) -> None:
+    at = desk(tracking)
+    at.push(SHIPMENT)
+    assert at.find(later) == []
+    at.push(later)
+    assert len(at.find(later)) == 1
+    written = [each["method"] for each in at.shop.requests if each["method"] != "GET"]
+    at.push(later)
+    assert [each["method"] for each in at.shop.requests if each["method"] != "GET"] == written
+
+
+def test_a_fulfillment_is_corrected_and_not_made_twice(desk) -> None:
+    at = desk("fulfillments")
+    at.push(SHIPMENT)
+    at.push(evolve(SHIPMENT, tracking_number="NEW-3"))
+    (done,) = at.session.http.get(f"wp-json/wc/v3/orders/{at.order.key}/fulfillments").json()
+    meta = {each["key"]: each["value"] for each in done["meta_data"]}
+    assert (meta["_tracking_number"], meta["_items"][0]["qty"]) == ("NEW-3", 2)
+
+
 def test_a_line_that_the_order_does_not_have_is_a_record_error(desk) -> None:
     at = desk("fulfillments")
     with pytest.raises(RecordError, match="no line for"):

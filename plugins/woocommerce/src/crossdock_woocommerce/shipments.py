@@ -24,10 +24,11 @@ _TRACKINGS = {
 
 @attrs.frozen
 class _Trace:
-    """What is already there of a shipment: an id at the vendor, and the text that names parcels."""
+    """What is there of a shipment: an id at the vendor, the text that names parcels, and our key where it is kept."""
 
     id: str
     text: str
+    key: str = ""
 
 
 def push_shipment(session: Session[Settings], shipment: Shipment, order: Order, key: str) -> Receipt:
@@ -43,13 +44,16 @@ def push_shipment(session: Session[Settings], shipment: Shipment, order: Order, 
         known = {trace.text for trace in traces}
         missing = [parcel for parcel in _parcels(shipment) if parcel.number not in known]
         ids += [_track(shop, facility, shipment, parcel, order.key) for parcel in missing]
-    elif not _found(traces, shipment, key):
-        write = _fulfil if facility == "fulfillments" else _note
-        ids.append(write(shop, shipment, order, key))
+    elif not _found(traces, shipment) and facility == "fulfillments":
+        ours = next((trace.id for trace in traces if trace.key == key), "")
+        ids.append(_fulfil(shop, shipment, order, key, ours))
+    elif not _found(traces, shipment):
+        ids.append(_note(shop, shipment, order))
     status = _complete(shop, shipment, order.key)
     return attrs.evolve(
-        receipt(session, int(order.key), order.number, status), external_id=", ".join(ids) or order.key, note=facility
-    )
+        receipt(session, int(order.key), order.number, status), external_id=", ".join(dict.fromkeys(ids)) or order.key,
+        note=facility,
+    )  # fmt: skip
 
 
 def find_shipment(session: Session[Settings], shipment: Shipment, order: Order, key: str) -> Sequence[Receipt]:
@@ -57,7 +61,7 @@ def find_shipment(session: Session[Settings], shipment: Shipment, order: Order, 
     shop = api(session)
     facility = _facility(session, shop, shipment)
     traces = list(_traces(shop, facility, order.key))
-    if not _found(traces, shipment, key):
+    if not _found(traces, shipment):
         return []
     status = shop.get(f"orders/{order.key}", {"_fields": "id,status"}).decode(wire.MARK).status
     if shipment.completes_order and status not in FINAL:
@@ -92,8 +96,9 @@ def _traces(shop: Api, facility: str, order: str) -> Iterator[_Trace]:
             yield _Trace(tracking.tracking_id, tracking.tracking_number)
     elif facility == "fulfillments":
         for done in shop.get(f"orders/{order}/fulfillments").decode(wire.FULFILLMENTS):
-            texts = [str(each.value) for each in done.meta_data if each.key in (KEY_META, "_tracking_number")]
-            yield _Trace(str(done.id), " ".join(texts))
+            meta = {each.key: str(each.value) for each in done.meta_data}
+            texts = [meta[name] for name in (KEY_META, "_tracking_number") if name in meta]
+            yield _Trace(str(done.id), " ".join(texts), meta.get(KEY_META, ""))
     else:
         for note in shop.get(f"orders/{order}/notes", {"type": "customer"}).decode(wire.NOTES):
             yield _Trace(str(note.id), note.note)
@@ -108,9 +113,10 @@ def _tells(trace: _Trace, shipment: Shipment, key: str) -> bool:
     return any(_mentions(trace.text, mark) for mark in (key, *_marks(shipment)))
 
 
-def _found(traces: Sequence[_Trace], shipment: Shipment, key: str) -> bool:
+def _found(traces: Sequence[_Trace], shipment: Shipment) -> bool:
+    # Our key alone does not do: a number may have been corrected, or a parcel added, since it was written.
     text = "\n".join(trace.text for trace in traces)
-    return _mentions(text, key) or all(_mentions(text, mark) for mark in _marks(shipment))
+    return all(_mentions(text, mark) for mark in _marks(shipment))
 
 
 def _mentions(text: str, mark: str) -> bool:
@@ -134,7 +140,8 @@ def _track(shop: Api, facility: str, shipment: Shipment, parcel: Parcel, order: 
     return made.tracking_id or parcel.number
 
 
-def _fulfil(shop: Api, shipment: Shipment, order: Order, key: str) -> str:
+def _fulfil(shop: Api, shipment: Shipment, order: Order, key: str, ours: str) -> str:
+    """A new fulfillment, or the one that is `ours` already with what it says by now."""
     parcels = _parcels(shipment)
     meta = {
         "_items": _items(shipment, order),
@@ -147,7 +154,11 @@ def _fulfil(shop: Api, shipment: Shipment, order: Order, key: str) -> str:
         "status": "fulfilled", "is_fulfilled": True,
         "meta_data": [{"key": name, "value": value} for name, value in meta.items() if value],
     }  # fmt: skip
-    made = created(shop.post(f"orders/{order.key}/fulfillments", body, create=True), wire.FULFILLMENT)
+    address = f"orders/{order.key}/fulfillments"
+    if ours:
+        shop.put(f"{address}/{ours}", body)
+        return ours
+    made = created(shop.post(address, body, create=True), wire.FULFILLMENT)
     return str(made.id)
 
 
@@ -166,7 +177,7 @@ def _items(shipment: Shipment, order: Order) -> list[dict[str, int]]:
     return items
 
 
-def _note(shop: Api, shipment: Shipment, order: Order, key: str) -> str:
+def _note(shop: Api, shipment: Shipment, order: Order) -> str:
     """A note that is mailed to the customer."""
     carrier = shipment.carrier_name or shipment.carrier
     by = f" with {carrier}" if carrier else ""
