@@ -55,6 +55,7 @@ class Turner:
         """Work the most urgent lane."""
         lane = self.lanes.due()[0]
         turn = take_turn(self.world.bench, lane)
+        self.lanes.worked(lane)
         if turn.rest is not None:
             self.lanes.rest(lane, turn.rest)
         return turn

@@ -158,6 +158,26 @@ def test_who_waits_for_minutes_becomes_more_urgent_but_not_before_webhooks(world
     assert [lane.text for lane in lanes.due()] == ["webhooks of shop", "shop customers", "shop orders"]
 
 
+def test_webhooks_that_never_end_do_not_keep_deliveries_waiting_for_ever(world):
+    """One worker, and a shop that sends the next webhook before those that came are worked."""
+    ticks = [0.0]
+    lanes = Lanes(world.bench, lambda: ticks[0])
+    world.flow()
+    turn_on(world)
+    world.shop.order("1")
+    world.pull()
+    worked = []
+    for number in range(60):
+        came(world, str(number))
+        lane = lanes.due()[0]
+        worked.append(lane.text)
+        ticks[0] += 15.0
+        lanes.worked(lane)
+
+    assert 1 <= worked.count("flow orders") <= 3
+    assert worked[:8] == ["webhooks of shop"] * 8
+
+
 def test_what_was_read_is_handed_on_at_once(world):
     world.flow()
     turn_on(world)

@@ -174,6 +174,7 @@ class Embedded:
             turn = self._take_turn(lane)
             with self._lock:
                 del self._busy[lane.lease]
+                self._lanes.worked(lane)
                 if turn.rest is not None:
                     self._lanes.rest(lane, turn.rest)
                 self._look = self._look or turn.follows

@@ -30,6 +30,7 @@ _LAST = 16
 _SOON = timedelta(hours=4)
 """What has to be accepted or sent off before this is over goes before everything else."""
 
+_LONG = 5  # minutes
 _DEADLINES = 30.0  # seconds; looking for deadlines reads the records that wait
 _ORPHANS = 5.0  # seconds; looking for dead processes reads /proc
 
@@ -76,6 +77,7 @@ class Lanes:
         self._ticks = ticks
         self._rests: dict[str, _Rest] = {}
         self._since: dict[str, tuple[float, float]] = {}
+        self._worked: dict[str, float] = {}
         self._orphans_at = -1e9
         self._pressed: dict[str, tuple[float, bool]] = {}
 
@@ -85,7 +87,9 @@ class Lanes:
         found = {lane.lease: lane for lane in self._found(now, ticks) if not self._rests_now(lane, now)}
         self._rests = {name: rest for name, rest in self._rests.items() if rest.until > now}
         # Of lanes that came up together, each process begins with others.
-        self._since = {name: self._since.get(name) or (ticks, random.random()) for name in found}  # noqa: S311
+        before = {name: self._since.get(name) or (ticks, random.random()) for name in found}  # noqa: S311
+        self._worked = {name: self._worked.get(name, 0.0) for name in found}
+        self._since = {name: (max(at, self._worked[name]), chance) for name, (at, chance) in before.items()}
         return sorted(found.values(), key=lambda lane: (self._rank(lane, ticks), *self._since[lane.lease]))
 
     def _found(self, now: datetime, ticks: float) -> list[Lane]:
@@ -121,11 +125,17 @@ class Lanes:
 
     def _rank(self, lane: Lane, ticks: float) -> int:
         waited = int((ticks - self._since[lane.lease][0]) // 60)
+        if lane.kind == "deliver" and waited >= _LONG:
+            return min(lane.rank, WANTED)  # webhooks that never end would keep it waiting for ever
         return max(lane.rank - waited, min(lane.rank, URGENT))
 
     def _rests_now(self, lane: Lane, now: datetime) -> bool:
         rest = self._rests.get(lane.lease)
         return rest is not None and rest.until > now and lane.newest <= rest.newest
+
+    def worked(self, lane: Lane) -> None:
+        """A lane had its turn: if it is due all the same, it waits from now on and not since before."""
+        self._worked[lane.lease] = self._ticks()
 
     def rest(self, lane: Lane, span: timedelta) -> None:
         """Leave a lane alone for a while: somebody else is at it, or it waits for its time."""
