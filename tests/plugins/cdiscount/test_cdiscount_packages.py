@@ -321,13 +321,17 @@ def test_results_that_are_gone_are_not_taken_for_done(shops):
     assert "three days" in done["P-100"].message
 
 
-def test_a_package_that_is_never_worked_off_ends_after_three_days(shops):
+def test_a_package_that_is_never_worked_off_is_given_up_because_newer_stock_waits_for_it(shops):
     shop = shops(channels=("CDISFR",), polls=10**6)
     session = shop.connect()
     (submitted,) = plugin.push_balance(session, [balance()])
-    shop.twin.advance(timedelta(days=3).total_seconds())
+    shop.twin.advance(timedelta(hours=5).total_seconds())
+    assert isinstance(plugin.check_job(session, submitted.job), StillRunning)
+    shop.twin.advance(timedelta(hours=1).total_seconds())
 
-    assert "three days" in settled(session, [submitted])["P-100"].message
+    done = settled(session, [submitted])["P-100"]
+
+    assert (done.state, "six hours" in done.message) == ("rejected", True)
 
 
 # -- what is refused before it is sent -------------------------------------------------------------

@@ -37,6 +37,8 @@ _CALL = 100
 _LIMIT = 1000
 _WAIT = 60.0
 _KEPT = timedelta(days=3)
+_PATIENCE = timedelta(hours=6)
+"""A package that is not worked off after so long is given up: newer stock of its SKUs waits for it."""
 _READ = timedelta(hours=1)
 _FRESH = timedelta(minutes=15)
 """Until then a package that is not found is not there yet; later it is gone."""
@@ -243,7 +245,7 @@ def check(session: Session[Settings], job: str) -> Iterable[Outcome] | StillRunn
         raise RecordError(f"The job {job[:60]!r} is none of this connector's.") from error
     states = {channel: _state(session, package, channel) for channel, package in sent.packages.items()}
     age = session.clock.now() - sent.at
-    overdue, fresh = age >= _KEPT, age < _FRESH
+    overdue, fresh = age >= _PATIENCE, age < _FRESH
     if not overdue and any(state not in _FINAL or (fresh and state == _GONE) for state in states.values()):
         return StillRunning(_WAIT)
     results: dict[str, _Results] = {}
@@ -251,7 +253,7 @@ def check(session: Session[Settings], job: str) -> Iterable[Outcome] | StillRunn
         found = _results(session, channel, sent.packages[channel], state, fresh=fresh)
         if found is None and not overdue:
             return StillRunning(_WAIT)
-        results[channel] = found or _Results({}, "Octopia has not worked the package off in three days")
+        results[channel] = found or _Results({}, "Octopia has not worked the package off in six hours")
     session.memory.put_many(_JOBS, {sent.name: (session.clock.now() + _READ).isoformat()})
     return _joined(session, sent, results)
 
