@@ -139,6 +139,18 @@ def test_more_goes_after_orders_that_were_read_since(world, ten):
     assert (world.shop.published, reads(world.shop)) == ({"A": "11"}, 0)
 
 
+def test_a_channel_whose_orders_are_only_accepted_here_counts_as_well(world, ten, market):
+    world.flow("acceptance", source="market")
+    world.pull("market")
+    world.pull()
+    market.order("7", status="pending", waits=True, quantity=1)
+    count(world, A=12)
+
+    world.push(ten)
+
+    assert (world.shop.published, reads(market)) == ({"A": "11"}, 2)
+
+
 def test_orders_that_were_read_before_the_stock_do_not_count(world, ten, market_flow):
     world.pull("market")
     world.pull()

@@ -113,7 +113,7 @@ def read_channels(bench: Bench, stock: str, moment: datetime, but: str = "") -> 
 
     Only those that are read at all: switched on, or read by hand before. One that cannot be read now stays behind.
     """
-    for flow in bench.store.config.flows_into(stock, "orders"):
+    for flow in bench.store.config.selling(stock):
         read_at = unstamp(bench.store.records.read_at(flow.source, "orders"))
         if flow.source == but or flow.mode == "paused" or (read_at is not None and read_at >= moment):
             continue

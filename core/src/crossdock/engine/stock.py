@@ -272,7 +272,7 @@ def behind(bench: Bench, stock: str, moment: datetime, but: str = "") -> list[st
     Empty when the orders of all channels that sell this stock were read completely by a run that began later.
     """
     reasons = []
-    for flow in bench.store.config.flows_into(stock, "orders"):
+    for flow in bench.store.config.selling(stock):
         if flow.source == but:
             continue
         if flow.mode == "paused":

@@ -254,6 +254,15 @@ class Config:
         """The flows of a stream to `target`, paused ones too."""
         return self._flows("target = ? AND stream = ?", target, stream)
 
+    def selling(self, stock: str) -> list[FlowRow]:
+        """The flows by which orders that take a connection's stock become known, one for each channel, paused ones too.
+
+        A channel may hand its orders on elsewhere and only have them accepted here.
+        """
+        found = self._flows("target = ? AND stream IN ('orders', 'acceptance')", stock)
+        handed_on = {flow.source for flow in found if flow.stream == "orders"}
+        return [flow for flow in found if flow.stream == "orders" or flow.source not in handed_on]
+
     def stock_matters(self, connection: str) -> bool:
         """Whether anything is published or decided by the stock of a connection."""
         return bool(
