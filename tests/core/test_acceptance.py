@@ -250,6 +250,17 @@ def test_also_where_the_flow_that_hands_them_on_is_paused(world, orders, flow):
     assert sorted(world.states(flow).values()) == ["awaiting", "done"]
 
 
+def test_orders_hold_their_goods_while_accepting_them_is_paused(world):
+    flow = world.flow("acceptance")
+    stock = world.flow("balance", "erp", "shop")
+    count(world, A=5)
+    decide.switch_flow(world.bench, flow.name, "paused")
+    waiting(world.shop, "1", 2)
+    world.pull()
+
+    assert world.effect(stock).wanted == "3"
+
+
 @pytest.fixture
 def both(world, flow, market):
     """A second marketplace that accepts by the same stock."""

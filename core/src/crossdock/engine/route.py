@@ -79,7 +79,7 @@ def orders_before(bench: Bench, connection: str, rows: Sequence[Prepared]) -> di
 
 def lock_targets(bench: Bench, connection: str, flows: Sequence[FlowRow]) -> None:
     """Before orders of a connection are routed: the stock of every system that they may take goods from."""
-    lock_stocks(bench, {flow.target for flow in (*flows, *bench.store.config.paused_flows(connection, "orders"))})
+    lock_stocks(bench, {flow.target for flow in (*flows, *bench.store.config.paused_sales(connection))})
 
 
 def _wanted(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], told: Container[str]) -> list[Intent]:
@@ -257,9 +257,10 @@ def _readable(found: Iterable[Stored]) -> list[Prepared]:
 
 def hold_paused(bench: Bench, connection: str, rows: Sequence[Prepared], before: Mapping[str, Order]) -> None:
     """Hold what orders take whose flow is paused: they are sold all the same; inside the transaction of the page."""
-    for flow in bench.store.config.paused_flows(connection, "orders"):
+    for flow in bench.store.config.paused_sales(connection):
         allowed = _without_echo(bench, flow, rows)
-        hold_orders(bench, flow, allowed, {row.key for row in allowed if not refusal(bench, flow, row.record)})
+        admitted = {row.key for row in allowed if flow.stream == "orders" and not refusal(bench, flow, row.record)}
+        hold_orders(bench, flow, allowed, admitted)
         channel_drifts(bench, flow, allowed, before)
 
 

@@ -246,9 +246,12 @@ class Config:
         marks = ", ".join("?" * len(names))
         return self._flows(f"source = ? AND stream IN ({marks}) AND mode <> 'paused'", source, *names)
 
-    def paused_flows(self, source: str, stream: str) -> list[FlowRow]:
-        """The flows of a stream that are paused."""
-        return self._flows("source = ? AND stream = ? AND mode = 'paused'", source, stream)
+    def paused_sales(self, source: str) -> list[FlowRow]:
+        """The paused flows of a channel's orders: that hand them on, or accept them where nothing hands them on."""
+        found = self._flows("source = ? AND stream IN ('orders', 'acceptance') AND mode = 'paused'", source)
+        return [
+            each for each in found if each.stream == "orders" or not self.flows_between(source, each.target, "orders")
+        ]
 
     def flows_into(self, target: str, stream: str) -> list[FlowRow]:
         """The flows of a stream to `target`, paused ones too."""
