@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crossdock.engine import decide
+from crossdock.engine.heal import heal
+from crossdock.engine.reconcile import reconcile
 
 
 @pytest.fixture
@@ -231,6 +233,23 @@ def test_a_sale_while_a_value_is_under_way_is_not_lost(world, orders, flow, monk
 
     assert (world.shop.published["A"], world.shop.writes("published")) == ("9", ["POST /published"] * 2)
     assert publish(world, flow) == {}
+
+
+def test_stock_that_is_healed_waits_for_the_orders_that_may_have_taken_it(world, orders, flow):
+    sell(world, quantity=4)  # the shop shows six, and nobody has read the order
+    world.shop.stock(A=6, B=10)
+    world.connect("shop", broken="fetch_orders")
+    compared = reconcile(world.bench, flow)
+
+    assert heal(world.bench, flow, compared).planned == 1
+    world.push(flow)
+    assert world.shop.writes("published") == []
+
+    world.connect("shop")
+    world.later(minutes=2)
+    world.shop.published.clear()
+    world.push(flow)
+    assert world.shop.published == {"A": "6"}
 
 
 def test_while_a_flow_of_stock_is_only_planned_nothing_is_told_and_afterwards_it_is(world, orders, flow):
