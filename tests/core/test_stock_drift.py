@@ -252,6 +252,17 @@ def test_stock_that_is_healed_waits_for_the_orders_that_may_have_taken_it(world,
     assert world.shop.published == {"A": "6"}
 
 
+def test_stock_that_a_person_sends_again_waits_for_the_orders_that_may_have_taken_it(world, orders, flow):
+    sell(world, quantity=4)
+    count(world, A=10)
+    world.connect("shop", broken="fetch_orders")
+
+    decide.replay(world.bench, [world.effect(flow, "A").id])
+    world.push(flow)
+
+    assert (world.shop.writes("published"), world.states(flow)["A"]) == ([], "ready")
+
+
 def test_while_a_flow_of_stock_is_only_planned_nothing_is_told_and_afterwards_it_is(world, orders, flow):
     decide.switch_flow(world.bench, flow.name, "plan")
     sell(world)

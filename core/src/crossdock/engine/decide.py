@@ -93,10 +93,15 @@ def replay(bench: Bench, numbers: Sequence[int]) -> int:
     with bench.store.transaction():
         lock_stock(bench)
         given_up = [each for each in certain if effect(bench, each).state == "discarded"]
+        shown = [each for each in map(bench.store.effects.get, certain) if each is not None and each.state == "done"]
         count = bench.store.effects.set_state(
             certain, "ready", now, when=("parked", "done", "discarded", "superseded"), message="Replayed by a person."
         ) + bench.store.effects.set_state(doubtful, "in_doubt", now, when=("parked",), message="Replayed by a person.")
         _hold_again(bench, given_up)
+        for each in shown:
+            if each.operation == "balance":
+                # The target may show less by now, because it has sold: then that is a raise.
+                bench.store.effects.drifts(each.flow, [each.key], [each.key], "ready", now)
     return count
 
 
