@@ -98,6 +98,17 @@ def test_an_older_state_than_the_stored_one_is_left_out(world):
     assert world.store.records.get("shop", "orders", "1").record.total == Decimal("12.00")
 
 
+def test_a_clock_that_ran_ahead_and_was_put_right_hides_no_change(world):
+    flow = world.flow()
+    world.shop.order("1", changed="2026-03-01T13:00:00+00:00")
+    world.pull()
+    world.later(minutes=90)
+    world.shop.order("1", status="cancelled", changed="2026-03-01T12:30:00+00:00")
+    world.deliver(flow)
+
+    assert (world.erp.orders, world.states(flow)) == ({}, {"1": "superseded"})
+
+
 def test_an_older_reading_of_the_stock_is_left_out_too(world):
     world.erp.put("balance", "A", count="5", changed="2026-03-01T11:00:00Z")
     world.pull("erp", "balance")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -32,6 +32,7 @@ from crossdock.store.leases import Lease
 from crossdock.store.records import Prepared
 from crossdock.trace import about, know, span
 
+_AHEAD = timedelta(minutes=1)  # that much a vendor's clock may differ from ours
 _ROOM = 0.2
 """Of the time that reading a stream takes, so much at least is left to others before it is read again."""
 
@@ -308,6 +309,8 @@ class _Pull:
                 f"{len(payloads)} payloads."
             )
         parked = list(page.rejects)
+        # A clock that ran ahead and was put right would hide all that changes until it gets there again.
+        latest = self.bench.clock.now() + _AHEAD
         prepared: dict[str, Prepared] = {}
         for record, payload in zip(page.records, payloads, strict=True):
             if type(record) is not kind:
@@ -335,8 +338,8 @@ class _Pull:
                 if at and twin.updated_at > stamp(at):
                     continue
             prepared[record.key] = Prepared(
-                record.key, record.ref, fingerprint(record, document), stamp(at) if at else "", document.decode(),
-                record, payload,
+                record.key, record.ref, fingerprint(record, document), stamp(min(at, latest)) if at else "",
+                document.decode(), record, payload,
             )  # fmt: skip
         return list(prepared.values()), parked
 
