@@ -167,7 +167,10 @@ def resolve(bench: Bench, number: int, *, external_id: str = "", absent: bool = 
                 store.effects.found(number, external_id, "", "A person entered it there.", now)
             else:
                 store.effects.done(found, external_id, "", None, 0, now, "A person says it was done.")
-            bind(bench, Bound(found.source, found.stream, found.key, found.target, external_id, ""))
+            bind(bench, Bound(found.source, found.stream, found.key, found.target, external_id, ""), found.sent)
+            flow = store.config.flow(found.flow)
+            if flow is not None and found.operation == "order":
+                hold_anew(bench, flow, [found.key])  # it may have changed while it was in doubt
         store.journal.event("effect resolved", str(number), "absent" if absent else external_id, now)
     return effect(bench, number)
 

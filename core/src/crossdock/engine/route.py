@@ -78,8 +78,12 @@ def orders_before(bench: Bench, connection: str, rows: Sequence[Prepared]) -> di
 
 
 def lock_targets(bench: Bench, connection: str, flows: Sequence[FlowRow]) -> None:
-    """Before orders of a connection are routed: the stock of every system that they may take goods from."""
-    lock_stocks(bench, {flow.target for flow in (*flows, *bench.store.config.paused_sales(connection))})
+    """Before orders of a connection are routed: the stock of every system that they may take goods from.
+
+    Its own stock too: among them may be orders that another system's flow made there and is in doubt about.
+    """
+    targets = {flow.target for flow in (*flows, *bench.store.config.paused_sales(connection))}
+    lock_stocks(bench, targets | {connection})
 
 
 def _wanted(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], told: Container[str]) -> list[Intent]:

@@ -68,8 +68,11 @@ class Delivered:
 
 
 def recognise(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None:
-    """Orders read at a target that carry our key settle the doubt whether they are there; inside a transaction."""
-    flows = [flow.name for flow in bench.store.config.flows_into(connection, "orders")]
+    """Orders read at a target that carry our key settle the doubt whether they are there.
+
+    Runs inside the transaction of their page, alone with the stock of the target.
+    """
+    flows = {flow.name: flow for flow in bench.store.config.flows_into(connection, "orders")}
     doubtful = bench.store.effects.doubtful_orders(flows) if flows else {}
     if not doubtful:
         return
@@ -79,7 +82,8 @@ def recognise(bench: Bench, connection: str, rows: Sequence[Prepared]) -> None:
             continue
         text, number = "It was read at the target after the answer had been lost.", row.record.number
         if bench.store.effects.found(effect.id, row.key, number, text, bench.clock.now()):
-            bind(bench, Bound(effect.source, effect.stream, effect.key, connection, row.key, number))
+            bind(bench, Bound(effect.source, effect.stream, effect.key, connection, row.key, number), effect.sent)
+            hold_anew(bench, flows[effect.flow], [effect.key])  # it may have changed while it was in doubt
 
 
 UNBOUND = ("accept", "status")

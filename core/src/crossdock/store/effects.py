@@ -259,9 +259,14 @@ class Effects(Decisions):
         return held == 1
 
     def found(self, effect: int, external_id: str, number: str, message: str, now: datetime) -> bool:
-        """A comparison found it on the target: it is done, whatever it waited for. False while it is being sent."""
+        """A comparison found it on the target: it is done, whatever it waited for. False while it is being sent.
+
+        What is there is what was sent; a newer state that is wanted by now has yet to be told.
+        """
         held = self._db.run(
-            "UPDATE effect SET state = 'done', sent = wanted, done = wanted, external_id = ?, number = ?, "
+            "UPDATE effect SET state = CASE WHEN sent IN ('', wanted) THEN 'done' ELSE 'ready' END, "
+            "done = CASE sent WHEN '' THEN wanted ELSE sent END, sent = CASE sent WHEN '' THEN wanted ELSE sent END, "
+            "external_id = ?, number = ?, "
             "message = ?, cause = '', path = '', gap = NULL, owner = '', lease_until = '', not_before = '', job = '', "
             "unconfirmed = '', failures = 0, drift = 0, updated_at = ? WHERE id = ? AND state <> 'sending'",
             (external_id, clean(number), message, stamp(now), effect),
