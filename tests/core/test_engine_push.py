@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from crossdock.engine import decide
+from crossdock.engine import push as engine_push
 from crossdock.engine.push import push
 from crossdock.errors import AccessError, PluginError, TransientError, UsageError
 from crossdock.store.store import Store
@@ -839,6 +840,76 @@ def test_only_what_waits_can_be_approved(world):
 
     with pytest.raises(UsageError, match="nothing to approve"):
         decide.approve(world.bench, world.effect(flow).id)
+
+
+# -- records that change before they are read to be sent -------------------------------------------------
+
+
+@pytest.fixture
+def between(monkeypatch):
+    """What happens after the next claim, before its record is read; and then, after it was read."""
+    steps = []
+    take, translate = engine_push._Push._take, engine_push.translate
+
+    def taking(self, effects):
+        if effects and steps:
+            steps.pop(0)()
+        take(self, effects)
+
+    def translating(*args):
+        if steps:
+            steps.pop(0)()
+        return translate(*args)
+
+    monkeypatch.setattr(engine_push._Push, "_take", taking)
+    monkeypatch.setattr(engine_push, "translate", translating)
+    return steps
+
+
+def changes(world, **fields):
+    def change():
+        world.shop.order("1", **fields)
+        world.pull()
+
+    return change
+
+
+def test_an_order_that_went_back_while_it_was_sent_ends_as_it_is(world, between):
+    flow = world.flow()
+    world.shop.order("1")
+    world.deliver(flow)
+    world.shop.order("1", note="new")
+    world.pull()
+    between.extend([changes(world, status="cancelled"), changes(world, status="processing")])
+
+    world.push(flow)
+
+    order = world.erp.orders["1000"]
+    assert not between
+    assert (order["status"], order["note"], world.states(flow)) == ("processing", "new", {"1": "done"})
+
+
+def test_what_changed_before_it_was_read_is_sent_once(world, between):
+    flow = world.flow()
+    world.shop.order("1")
+    world.pull()
+    between.extend([changes(world, note="new"), lambda: None])
+
+    world.push(flow)
+
+    assert (world.erp.writes(), world.erp.orders["1000"]["note"]) == (["POST /orders"], "new")
+
+
+def test_an_approval_does_not_cover_what_the_order_became_after_its_effect_was_claimed(world, between):
+    flow = world.flow(approve_above="5")
+    world.shop.order("1", total="10.00")
+    world.deliver(flow)
+    decide.approve(world.bench, world.effect(flow).id)
+    between.extend([changes(world, total="9999.00"), lambda: None])
+
+    world.push(flow)
+
+    assert (world.erp.writes(), world.states(flow)) == ([], {"1": "awaiting"})
 
 
 # -- echo ----------------------------------------------------------------------------------------------

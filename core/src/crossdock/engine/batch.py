@@ -11,6 +11,7 @@ from crossdock.engine.bench import LEASE, describe, pause_connection
 from crossdock.engine.pull import read_channels
 from crossdock.engine.settle import BINDINGS, FIRST_BACKOFF, Settling, Told, idempotency_key
 from crossdock.engine.stock import behind, lock_stock, published_stock, read_moments
+from crossdock.engine.substance import record_substance
 from crossdock.engine.translate import translate
 from crossdock.errors import (
     AccessError,
@@ -33,6 +34,10 @@ AGAIN = timedelta(seconds=60)
 _LOOK_AGAIN = 20  # claims after which stock that is lowered is looked for again: looking costs a scan
 _DATED_AGAIN = timedelta(seconds=30)  # the same for orders with deadlines
 _JUST_READ = "it was read anew just now"
+
+
+def _key(effect: Effect) -> str:
+    return effect.key
 
 
 class Batches(Settling):
@@ -127,12 +132,34 @@ class Batches(Settling):
         else:
             self._wait_after(effects, max(effects, key=lambda effect: effect.failures), error)
 
-    def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
+    def _current(self, claimed: Sequence[Effect]) -> tuple[list[Effect], dict[str, Any]]:
+        """The records of claimed effects as they are now, and the effects, which say so.
+
+        A record may have changed while its effect waited for its turn. The ledger has to know what is really sent:
+        should the record go back to what was claimed, it would take that for delivered.
+        """
         store, flow = self.bench.store, self.flow
-        if flow.stream == "balance":
-            claimed, current = self._stock(claimed)
-        else:
-            current = dict(store.records.get_many(flow.source, flow.reads, [effect.key for effect in claimed]))
+        found = store.records.get_many(flow.source, flow.reads, [effect.key for effect in claimed])
+        stale = {effect.key for effect in claimed if effect.key in found and self._is_stale(effect, found[effect.key])}
+        if not stale:
+            return list(claimed), dict(found)
+        with store.transaction():
+            # In the order of their keys: PostgreSQL would call a deadlock otherwise.
+            newer = {each.id: store.effects.catch_up(each) for each in sorted(claimed, key=_key) if each.key in stale}
+            found = {**found, **store.records.get_many(flow.source, flow.reads, sorted(stale))}
+        return [newer.get(effect.id, effect) for effect in claimed], dict(found)
+
+    @staticmethod
+    def _is_stale(effect: Effect, stored: Stored) -> bool:
+        try:
+            now = record_substance(effect.operation, stored.record, stored.fingerprint)
+        except RecordError:  # it cannot be read: whoever sends it says so
+            return False
+        return bool(now) and now != effect.sent
+
+    def _items(self, claimed: Sequence[Effect]) -> list[tuple[Effect, Any]]:
+        flow = self.flow
+        claimed, current = self._stock(claimed) if flow.stream == "balance" else self._current(claimed)
         items = []
         taken: dict[str, Effect] = {}
         for effect in claimed:

@@ -37,7 +37,7 @@ from crossdock.store.config import FlowRow
 from crossdock.store.database import unstamp
 from crossdock.store.leases import is_dead
 from crossdock.store.ledger import Effect
-from crossdock.store.records import Bound, cause_of
+from crossdock.store.records import Bound, Stored, cause_of
 from crossdock.trace import about, carried, know, span
 
 
@@ -199,7 +199,8 @@ class _Push(Batches):
         marker = self._marker([effect])
         token = delivery.set(marker)
         try:
-            self._send(effect)
+            (effect,), found = self._current([effect])
+            self._send(effect, found.get(effect.key))
         except ConnectorError as error:
             refused = isinstance(error, RecordError) and error.refused
             if marker.accepted and not refused and not isinstance(error, OutcomeUnknownError):
@@ -215,8 +216,8 @@ class _Push(Batches):
         finally:
             delivery.reset(token)
 
-    def _send(self, effect: Effect) -> None:
-        record = self._record(effect)
+    def _send(self, effect: Effect, stored: Stored | None) -> None:
+        record = self._translated(effect, stored)
         if record is None or self._is_there(effect, record):
             return
         key, session, connector = idempotency_key(effect), self.opened.session, self.opened.connector
@@ -250,9 +251,8 @@ class _Push(Batches):
                 receipt = connector.push_customer(session, record, key, known)
         self._done(effect, receipt, to_document(record).decode())
 
-    def _record(self, effect: Effect) -> Any:
-        """The newest state of the effect's record, translated; `None` when the effect was settled here."""
-        stored = self.bench.store.records.get(effect.source, effect.stream, effect.key)
+    def _translated(self, effect: Effect, stored: Stored | None) -> Any:
+        """The effect's record as the target gets it; `None` when the effect was settled here."""
         if stored is None:
             self._supersede(effect, "Its record is no longer in the store.")
             return None
@@ -370,6 +370,7 @@ class _Push(Batches):
         key, session, connector = idempotency_key(effect), self.opened.session, self.opened.connector
         if self.flow.stream != "shipments":
             return connector.find_order(session, key)
-        shipment = self._record(effect)
+        stored = self.bench.store.records.get(effect.source, effect.stream, effect.key)
+        shipment = self._translated(effect, stored)
         order = self._order_of(effect, shipment.order_key) if shipment is not None else None
         return None if order is None else connector.find_shipment(session, shipment, order, key)

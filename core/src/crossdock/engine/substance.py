@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,15 @@ def order_substance(order: Order) -> str:
         order.note, order.status in DEAD,
     )  # fmt: skip
     return blake2b(_encode(parts), digest_size=16).hexdigest()
+
+
+def record_substance(operation: str, record: Any, fingerprint: str) -> str:
+    """What an effect wants that brings a record as it is; empty where that is not for the record alone to say."""
+    if operation == "accept":
+        return ""
+    if operation == "status":
+        return status_substance(record)
+    return order_substance(record) if operation == "order" else fingerprint
 
 
 def status_substance(order: Order) -> str:

@@ -235,6 +235,19 @@ class Effects(Decisions):
         )
         return [each for each, _ in sending]
 
+    def catch_up(self, effect: Effect) -> Effect:
+        """A claimed effect as it is wanted by now: its record has changed before it was read to be sent.
+
+        What was approved was the older state. Read the record after this, in the same transaction: no page can come
+        between the two.
+        """
+        rows = self._db.query(
+            "UPDATE effect SET sent = wanted WHERE id = ? AND owner = ? AND attempts = ? AND state = 'sending' "
+            "RETURNING wanted, approval",
+            (effect.id, effect.owner, effect.attempts),
+        )
+        return attrs.evolve(effect, sent=rows[0][0], wanted=rows[0][0], approval=rows[0][1]) if rows else effect
+
     def done(
         self, effect: Effect, external_id: str, number: str, document: str | None, run: int, now: datetime,
         message: str = "", again: datetime | None = None,
