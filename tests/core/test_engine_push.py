@@ -842,6 +842,32 @@ def test_only_what_waits_can_be_approved(world):
         decide.approve(world.bench, world.effect(flow).id)
 
 
+@pytest.mark.parametrize(
+    ("connector", "options", "changed"),
+    [
+        ("depot", {"approve_above": "5"}, {}),
+        ("depot-binding", {}, {}),
+        ("depot", {"totals": "hold"}, {"total": "0.00"}),
+        ("depot", {}, {"lines": [{"city": "Aachen", "total": "5.00"}, {"city": "Bonn", "total": "5.00"}]}),
+    ],
+    ids=["above the limit", "binding", "totals that differ", "two addresses"],
+)
+def test_a_cancellation_waits_for_nobody(world, connector, options, changed):
+    world.connect("erp", connector)
+    flow = world.flow(**options)
+    world.shop.order("1", lines=[{"city": "Aachen", "total": "10.00"}])
+    world.deliver(flow)
+    if world.states(flow) == {"1": "awaiting"}:
+        decide.approve(world.bench, world.effect(flow).id)
+        world.push(flow)
+    assert world.erp.references() == ["shop-1"]
+
+    world.shop.order("1", **{"status": "cancelled", **changed})
+    world.deliver(flow)
+
+    assert (world.erp.orders["1000"]["status"], world.states(flow)) == ("cancelled", {"1": "done"})
+
+
 # -- records that change before they are read to be sent -------------------------------------------------
 
 

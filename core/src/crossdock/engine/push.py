@@ -232,12 +232,15 @@ class _Push(Batches):
             with self._slots:
                 receipt = connector.push_status(session, record, order, key)
         elif isinstance(record, Order):
-            if record.status in DEAD and known is None:
+            dead = record.status in DEAD
+            if dead and known is None:
                 self._supersede(effect, f"It is {record.status} and was never handed on.")
                 return
-            check_one_address(record, effect.target)
-            if self._waits_for_approval(effect, record, key):
-                return
+            # That an order is dead is told whatever else is wrong with it: goods may be on their way.
+            if not dead:
+                check_one_address(record, effect.target)
+                if self._waits_for_approval(effect, record, key):
+                    return
             with self._slots:
                 receipt = connector.push_order(session, record, key, known)
         elif isinstance(record, Shipment):

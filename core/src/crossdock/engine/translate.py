@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossdock.engine.bench import Bench
+from crossdock.engine.substance import DEAD
 from crossdock.errors import PluginError, RecordError
 from crossdock.mapping import total_difference, with_rounding_line
 from crossdock.personal import is_erased
@@ -23,7 +24,8 @@ def translate(bench: Bench, flow: FlowRow, tables: Tables, record: Any) -> Any:
             hint="Tell the target by hand what changed, then: crossdock effects discard ID",
         )
     record = renamed(bench, flow, tables, record)
-    if isinstance(record, Order) and flow.options.totals != "keep":
+    # Of a dead order only that it is dead matters: nothing may keep the target from knowing.
+    if isinstance(record, Order) and flow.options.totals != "keep" and record.status not in DEAD:
         difference = total_difference(record)
         if difference and flow.options.totals == "hold":
             raise RecordError(
