@@ -231,6 +231,44 @@ def test_a_shipment_waits_for_the_binding_of_its_order_and_follows_it(world):
     assert (world.states(orders), world.states(shipments)) == ({"1": "done"}, {"S1": "done"})
 
 
+def test_stock_that_is_again_as_it_was_told_before_the_backup_is_told_again(world):
+    flow = world.flow("balance", "erp", "shop")
+    world.erp.stock(A=5, B=5)
+    world.deliver(flow)
+    backup = Backup(world)
+    world.erp.stock(A=9)
+    world.deliver(flow)
+    assert world.shop.published == {"A": "9", "B": "5"}
+    backup.restore()
+    world.erp.stock(A=5)
+    mark_restored(world.bench)
+
+    world.deliver(flow)
+
+    assert world.shop.published == {"A": "5", "B": "5"}
+    world.shop.requests.clear()
+    world.deliver(flow)
+    assert world.shop.writes() == []
+
+
+def test_prices_are_told_again_also_when_they_changed_back_after_the_restore(world):
+    flow = world.flow("prices", "erp", "shop")
+    world.erp.put("prices", "A", amount="10.00")
+    world.deliver(flow)
+    world.shop.finish("J1")
+    world.later(minutes=2)
+    world.push(flow)
+    assert world.effect(flow).state == "done"
+    mark_restored(world.bench)
+    for amount in ("12.00", "10.00"):
+        world.erp.put("prices", "A", amount=amount)
+        world.pull("erp", "prices")
+
+    world.push(flow)
+
+    assert world.shop.jobs["J2"]["given"] == {"A|||EUR|1": "10.00"}
+
+
 def test_it_says_how_many_will_be_asked_for(unsent):
     assert mark_restored(unsent.bench).asked == {"orders": 3}
 

@@ -9,12 +9,14 @@ import attrs
 
 from crossdock.engine.bench import Bench
 from crossdock.engine.route import OPERATIONS, REPEATABLE
+from crossdock.engine.stock import lock_stock
 from crossdock.store.database import stamp, unstamp
 from crossdock.store.ledger import OPEN, Effect
 
 ABSENT = "A person says it was not done."
 # The clocks of two systems differ, and some write times without their zone.
 _MARGIN = timedelta(days=1)
+_TOLD_AGAIN = ("product", "price", "balance", "customer")
 
 
 @attrs.frozen
@@ -30,7 +32,8 @@ def mark_restored(bench: Bench) -> Restored:
 
     From then on a push asks the target for every order and shipment that is older than this moment and has no binding,
     also for those that are read and planned only later: what is there is bound and done, and only what is absent is
-    sent. Saying it twice does no harm.
+    sent. Products, prices, stock and customers are told again: what their targets were told since the backup is not
+    known, so what was told before it is not taken for what they show. Saying it twice does no harm.
     """
     now, store = bench.clock.now(), bench.store
     asked = {}
@@ -39,7 +42,11 @@ def mark_restored(bench: Bench) -> Restored:
             waiting = sum(number for (_, state), number in store.effects.counts(flow.name).items() if state in OPEN)
             asked.update({flow.name: waiting} if waiting else {})
     with store.transaction():
+        lock_stock(bench)
         store.journal.mark_restored(now)
+        for flow in store.config.flows():
+            if OPERATIONS[flow.stream] in _TOLD_AGAIN:
+                store.effects.tell_again(flow.name, "ready" if flow.mode == "live" else "planned", now)
     return Restored(now, asked)
 
 

@@ -89,6 +89,18 @@ class Effects(Decisions):
             [(int(key in sold), state, at, at, flow, key) for key in sorted(keys)],
         )
 
+    def tell_again(self, flow: str, state: str, now: datetime) -> int:
+        """What was done in a flow is not known to be shown any more: it is told again, also what was told before."""
+        at = stamp(now)
+        return self._db.run(
+            "UPDATE effect SET sent = CASE WHEN state IN ('sending', 'in_doubt', 'submitted') THEN sent ELSE '' END, "
+            f"drift = CASE operation WHEN 'balance' THEN {DRIFTED} ELSE drift END, "
+            "state = CASE WHEN state = 'done' THEN ? ELSE state END, updated_at = ?, "
+            "unsent_since = CASE WHEN state = 'done' THEN ? ELSE unsent_since END "
+            "WHERE flow = ?",
+            (state, at, at, flow),
+        )
+
     def wanted(self, flow: str, keys: Sequence[str]) -> dict[str, str]:
         """What the effects of the flow want, of those `keys` that have one."""
         condition, values = self._db.any_of("key", keys)
