@@ -15,6 +15,7 @@ from crossdock.configure import remove_flow
 from crossdock.engine import decide
 from crossdock.engine.pull import pull
 from crossdock.engine.route import route_stored
+from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 
 DURING = """
@@ -645,3 +646,49 @@ def test_stock_from_a_feed_that_was_made_after_it_releases_it(ten, world):
     world.pull("erp", "balance")
 
     assert ten.held() == 0
+
+
+# -- two flows to one system ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def halves(world):
+    """Two flows of the shop's orders to the ERP: each takes the orders that name it."""
+    world.local("""
+from crossdock import Order, hookimpl
+
+@hookimpl
+def route_record(flow, record):
+    return "not mine" if isinstance(record, Order) and record.note != flow else None
+""")
+    world.flow("balance", "erp", "shop")
+    made = []
+    for name in ("a", "z"):
+        made.append(FlowRow(name=name, stream="orders", source="shop", target="erp", mode="live"))
+        world.store.config.save_flow(made[-1], world.clock.now())
+    return made
+
+
+def test_what_one_flow_holds_the_other_does_not_let_go(world, halves):
+    for key, name in (("1", "a"), ("2", "z")):
+        world.shop.order(key, status="completed", note=name, lines=[{"sku": "A", "quantity": 2}])
+
+    world.pull()
+
+    assert world.store.holds.of("erp", ["A"]) == {"A": 4}
+
+
+def test_what_is_added_to_an_order_of_one_flow_is_held_also_when_the_other_looks_at_it(world, halves):
+    for key, name in (("1", "a"), ("2", "z")):
+        world.shop.order(key, note=name, lines=[{"sku": "A", "quantity": 2}])
+    for flow in halves:
+        world.deliver(flow)
+    world.erp.stock(A=6)
+    world.pull("erp", "balance")
+    assert world.store.holds.of("erp", ["A"]) == {}
+
+    for key, name in (("1", "a"), ("2", "z")):
+        world.shop.order(key, note=name, lines=[{"sku": "A", "quantity": 3}])
+    world.pull()
+
+    assert world.store.holds.of("erp", ["A"]) == {"A": 2}

@@ -100,6 +100,7 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
     if not rows or not store.config.stock_matters(flow.target):
         return
     lock_stock(bench, flow.target)
+    rows = _own(bench, flow, rows, admitted)
     bound = store.records.bound(flow.source, "orders", [row.key for row in rows], flow.target)
     delivered = store.effects.delivered(flow.name, list(bound)) if bound else {}
     given_up = _given_up(bench, flow, rows)
@@ -116,6 +117,17 @@ def hold_orders(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted:
             state = WAITING if order.needs_acceptance else SOLD
             held.append(HeldOrder(row.key, state, taken(order) if _takes(order, row.key in admitted) else {}))
     republish(bench, flow.target, store.holds.keep(flow.source, flow.target, held))
+
+
+def _own(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], admitted: Collection[str]) -> Sequence[Prepared]:
+    """The orders without those that only another flow between the same two systems hands on: it says what they take."""
+    others = [each.name for each in bench.store.config.flows_between(flow.source, flow.target, "orders")]
+    if others in ([], [flow.name]):
+        return rows
+    keys = [row.key for row in rows if row.key not in admitted]
+    ours = bench.store.effects.wanted(flow.name, keys)
+    theirs = {key for name in others for key in bench.store.effects.wanted(name, keys)} - ours.keys()
+    return [row for row in rows if row.key not in theirs]
 
 
 def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before: Mapping[str, Order]) -> None:
