@@ -14,6 +14,13 @@ from crossdock.engine.push import push
 from crossdock.errors import AccessError, PluginError, TransientError, UsageError
 from crossdock.store.store import Store
 
+
+def silent(world, flow):
+    """Another worker claims what is ready and is never heard of again."""
+    with world.store.transaction():
+        assert world.store.effects.claim(flow.name, 9, "elsewhere", world.clock.now(), timedelta(seconds=60))
+
+
 # -- create and update ---------------------------------------------------------------------------------
 
 
@@ -301,6 +308,35 @@ def test_access_that_breaks_while_asking_pauses_and_leaves_the_doubt(world):
 
     assert isinstance(pushed.error, AccessError)
     assert (world.states(flow), world.app.row("erp").state) == ({"1": "in_doubt"}, "paused")
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["no answer", "killed"])
+def test_a_change_whose_answer_was_lost_may_arrive_late_and_does_not_stay(world, killed):
+    flow = world.flow()
+    world.shop.order("1")
+    world.deliver(flow)
+    world.shop.order("1", note="new")
+    if killed:
+        world.pull()
+        silent(world, flow)
+        world.later(minutes=2)
+        world.push(flow)
+        assert world.states(flow) == {"1": "in_doubt"}
+    else:
+        world.erp.fault("cut_before", method="PUT", path="/orders", times=4)
+        world.deliver(flow)
+        world.erp.faults.clear()
+    world.shop.order("1", status="cancelled")
+    world.later(minutes=10)
+    world.deliver(flow)
+    assert world.erp.orders["1000"]["status"] == "cancelled"
+    world.erp.order("1000", note="new", status="processing")  # only now the ERP gets to what it was sent first
+    world.later(minutes=5)
+
+    world.push(flow)
+
+    assert world.erp.orders["1000"]["status"] == "cancelled"
+    assert world.states(flow) == {"1": "done"}
 
 
 # -- systems that cannot be asked ----------------------------------------------------------------------

@@ -306,7 +306,7 @@ class _Push(Batches):
             self.bench.store.effects.let_go(effect)
             return
         if self._repeats(effect):
-            self._postpone([effect], None, "Doing it twice is doing it once, so it is sent again.")
+            self._postpone([effect], None, "Doing it twice is doing it once, so it is sent again.", lost=True)
             return
         if not self.opened.connector.can(self._find_hook):
             self._doubt(effect, f"{effect.target} cannot be asked; a person decides.", forever=True)

@@ -255,11 +255,13 @@ class Settling:
         return effect, "done", receipt
 
     def _may_arrive_late(self, effect: Effect) -> bool:
-        """Whether a value that was sent before got no answer: a slow system may still write it over the newer one."""
-        if self.flow.stream != "balance" or not effect.unconfirmed:
+        """Whether what was sent before got no answer: a slow system may still write it over the newer state."""
+        if not effect.unconfirmed:
             return False
-        # While an import runs its own value counts as unconfirmed, too; more than that was sent by an earlier one.
-        return effect.state == "sending" or Decimal(effect.unconfirmed) > Decimal(effect.sent)
+        if effect.operation == "balance":
+            # While an import runs its own value counts as unconfirmed, too; more than that was sent by an earlier one.
+            return effect.state == "sending" or Decimal(effect.unconfirmed) > Decimal(effect.sent)
+        return effect.state == "sending" and effect.unconfirmed != effect.sent and self._repeats(effect)
 
     def _failed(self, effect: Effect, error: ConnectorError) -> None:
         """Settle by what has to happen next."""
@@ -282,7 +284,7 @@ class Settling:
         wait = self._backoff(first, error)
         until = self.bench.clock.now() + wait
         asked = asked_wait(error) is not None
-        self._postpone(effects, until, describe(error), failed=not asked)
+        self._postpone(effects, until, describe(error), failed=not asked, lost=not asked)
         with self._lock:
             self._troubles += 1
             lasting = asked or self._troubles >= _ENOUGH
@@ -300,14 +302,17 @@ class Settling:
         return timedelta(seconds=base * self._dice.uniform(0.75, 1.25))
 
     def _postpone(
-        self, effects: Sequence[Effect], until: datetime | None, message: str, cause: str = "", *, failed: bool = False
-    ) -> None:
+        self, effects: Sequence[Effect], until: datetime | None, message: str, cause: str = "", *, failed: bool = False,
+        lost: bool = False,
+    ) -> None:  # fmt: skip
         now = self.bench.clock.now()
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
                 lock_stock(self.bench, self.flow.source)
             for effect in sorted(effects, key=lambda effect: effect.key):
-                self.bench.store.effects.ready_again(effect, until, message, self.number, now, cause, failed=failed)
+                self.bench.store.effects.ready_again(
+                    effect, until, message, self.number, now, cause, failed=failed, lost=lost
+                )
         self._count("postponed", len(effects))
 
     def _doubt(self, effect: Effect, message: str, *, wait: timedelta | None = None, forever: bool = False) -> None:

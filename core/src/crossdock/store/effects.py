@@ -189,7 +189,8 @@ class Effects(Decisions):
         kinds, operations = self._db.any_of("operation", repeatable)
         over = f"flow = ? AND state = 'sending' AND (lease_until < ? OR {gone})"
         freed = self._db.run(
-            "UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ? "
+            "UPDATE effect SET state = 'ready', owner = '', lease_until = '', updated_at = ?, unconfirmed = "
+            "CASE WHEN operation = 'balance' OR unconfirmed <> '' THEN unconfirmed ELSE sent END "
             f"WHERE {self._free(f'{over} AND {kinds}')}",
             (at, flow, at, owners, operations),
         )
@@ -316,11 +317,16 @@ class Effects(Decisions):
 
     def ready_again(
         self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, cause: str = "", *,
-        failed: bool = False,
+        failed: bool = False, lost: bool = False,
     ) -> None:  # fmt: skip
-        """It was not done and may be sent (again), not before `until`; `failed` when that was tried in vain."""
-        until_at = stamp(until) if until else ""
-        self._move(effect, "ready", run, now, failed=failed, message=message, not_before=until_at, cause=cause)
+        """It was not done and may be sent (again), not before `until`; `failed` when that was tried in vain.
+
+        `lost` when it may have left without an answer: of stock that was noted before it left.
+        """
+        values = {"message": message, "not_before": stamp(until) if until else "", "cause": cause}
+        if lost and effect.operation != "balance":
+            values["unconfirmed"] = effect.unconfirmed or effect.sent
+        self._move(effect, "ready", run, now, failed=failed, **values)
 
     def doubt(
         self, effect: Effect, until: datetime | None, message: str, run: int, now: datetime, *, failed: bool = False

@@ -56,7 +56,7 @@ class Effect:
     created_at: str
     updated_at: str
     unconfirmed: str = ""
-    """Of stock: the most that was sent without an answer since `done`, so that the target may show it."""
+    """What was sent without an answer since `done`, so that the target may show it; of stock the most."""
     failures: int = 0
     """How often it failed since it was last done: what it waits grows with them, not with all attempts of its life."""
 
