@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from connector_kit import HOME, opened, order
@@ -11,6 +12,7 @@ from connector_kit import HOME, opened, order
 from crossdock import (
     AccessError,
     ByKeys,
+    Decoration,
     Order,
     OrderLine,
     OutcomeUnknownError,
@@ -192,7 +194,7 @@ def test_an_unknown_payment_is_a_gap_when_there_is_no_default(twin: ExtendSandbo
 
 def test_an_unchanged_order_is_not_written(twin: ExtendSandbox, session: Session[Settings]) -> None:
     receipt = pushed(session)
-    plugin.push_order(session, order(note="still the same", status="completed"), KEY, receipt)
+    plugin.push_order(session, order(status="completed"), KEY, receipt)
     assert [each["method"] for each in twin.requests].count("PUT") == 0
 
 
@@ -220,6 +222,28 @@ def test_a_new_address_is_written(twin: ExtendSandbox, session: Session[Settings
     receipt = pushed(session)
     plugin.push_order(session, order(shipping_address=evolve(HOME, city="Växjö")), KEY, receipt)
     assert twin.state()["orders"][0]["orderHeader"]["deliveryAddress"]["city"] == "Växjö"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"note": "To the back door"},
+        {"billing": evolve(HOME, street="Other street 9")},
+        {"shipping_address": evolve(HOME, phone="+46 70 1234567")},
+        {"lines": (evolve(order().lines[0], decorations=(Decoration(technique="embroidery", position="left"),)),)},
+    ],
+    ids=["note", "invoice address", "phone", "print"],
+)
+def test_what_is_said_in_words_is_written_too(
+    twin: ExtendSandbox, session: Session[Settings], fields: dict[str, Any]
+) -> None:
+    receipt = pushed(session)
+    before = twin.state()["orders"]
+    plugin.push_order(session, order(**fields), KEY, receipt)
+    assert twin.state()["orders"] != before
+    twin.requests.clear()
+    plugin.push_order(session, order(**fields), KEY, receipt)
+    assert [each["method"] for each in twin.requests if each["method"] != "GET"] == []
 
 
 def test_a_reserved_order_is_not_changed_and_says_so(twin: ExtendSandbox, session: Session[Settings]) -> None:

@@ -182,7 +182,7 @@ def _update(session: Session[Settings], order: Order, key: str, known: Receipt) 
             hint="Cancel it in the shop too, or create it by hand.",
         )
     wanted = from_order(order, key, session.settings)
-    if _content(wanted) == _content(existing):
+    if _content(wanted) == _content(existing) and _words(wanted) <= _words(existing):
         return receipt
     if _frozen(existing):
         raise RecordError(
@@ -267,6 +267,30 @@ def _content(order: wire.CustomerOrder) -> tuple[object, object]:
         for part in (to.name1, to.name2, to.address1, to.address2, to.postal_code, to.city, to.country_code)
     )
     return rows, where
+
+
+def _words(order: wire.CustomerOrder) -> set[tuple[str, ...]]:
+    """What is said in words: who pays, whom to call, what the customer and the printer want.
+
+    More may be there, since people write into orders too.
+    """
+    header = order.order_header or wire.OrderHeader()
+    bill = header.invoice_address or wire.Address()
+    invoice = (bill.name, bill.address1, bill.address2, bill.postal_code, bill.city, bill.country_code)
+    said: list[tuple[str, str, tuple[str | int | None, ...]]] = [
+        ("note", "", (_notes(header.notations),)),
+        ("phone", "", (header.deliery_phone_number,)),
+        ("email", "", (header.delivery_email,)),
+        ("invoice email", "", (header.invoice_email,)),
+        ("invoice", "", invoice),
+        *(("row", _number(row), (_notes(row.notations),)) for row in counted_rows(order)),
+    ]
+    plain = {(name, of, *(text(part).strip().casefold() for part in parts)) for name, of, parts in said}
+    return {each for each in plain if any(each[2:])}
+
+
+def _notes(notations: wire.Notations | None) -> str:
+    return (notations.notes or "") if notations else ""
 
 
 def _receipt(number: str, status: str | None) -> Receipt:
