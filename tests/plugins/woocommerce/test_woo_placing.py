@@ -234,9 +234,52 @@ def test_a_completed_order_is_not_reopened(session, known) -> None:
     assert (made.status, "not reopened" in made.note) == ("completed", True)
 
 
-def test_a_refund_is_left_to_the_shop(session, known) -> None:
+def test_a_refund_is_left_to_the_shop_and_a_person_is_told(session, known) -> None:
+    with pytest.raises(RecordError, match="processing in the shop although it is refunded"):
+        plugin.push_order(session, evolve(ORDER, status="refunded"), "key-1", known)
+
+
+def test_a_refund_after_it_was_completed_is_noted(session, known) -> None:
+    plugin.push_order(session, evolve(ORDER, status="completed"), "key-1", known)
     made = plugin.push_order(session, evolve(ORDER, status="refunded"), "key-1", known)
-    assert (made.status, "refund" in made.note) == ("processing", True)
+    assert (made.status, "make the refund" in made.note) == ("completed", True)
+
+
+def test_an_order_that_is_completed_is_not_called_cancelled(session, known) -> None:
+    plugin.push_order(session, evolve(ORDER, status="completed"), "key-1", known)
+    with pytest.raises(RecordError, match="completed in the shop although it is cancelled"):
+        plugin.push_order(session, evolve(ORDER, status="cancelled"), "key-1", known)
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "value"),
+    [
+        (
+            {"shipping_address": evolve(ORDER.shipping_address, street="Ny gata 2")},
+            ("shipping", "address_1"),
+            "Ny gata 2",
+        ),
+        ({"billing": evolve(ORDER.billing, postcode="22233")}, ("billing", "postcode"), "22233"),
+        ({"note": "Ring once"}, ("customer_note",), "Ring once"),
+    ],
+    ids=["shipping", "billing", "note"],
+)
+def test_where_a_known_order_goes_is_brought_up_to_date(shop, session, known, change, path, value) -> None:
+    plugin.push_order(session, evolve(ORDER, **change), "key-1", known)
+    (found,) = orders(shop)
+    for name in path:
+        found = found[name]
+    assert found == value
+    shop.requests.clear()
+    plugin.push_order(session, evolve(ORDER, **change), "key-1", known)
+    assert {each["method"] for each in shop.requests} == {"GET"}
+
+
+def test_other_goods_in_a_known_order_are_for_a_person(shop, session, known) -> None:
+    fewer = evolve(ORDER, lines=(evolve(ORDER.lines[0], quantity=D(1), total=D(9)),), total=D(15), note="Only one")
+    with pytest.raises(RecordError, match="2 instead of 1 of SIM-0001"):
+        plugin.push_order(session, fewer, "key-1", known)
+    assert orders(shop)[0]["customer_note"] == "Only one"
 
 
 def test_a_known_order_that_is_gone_is_a_record_error(shop, session, known) -> None:

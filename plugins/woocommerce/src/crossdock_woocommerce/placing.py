@@ -6,6 +6,7 @@ before sending is remembered, and after a lost answer the orders made since are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -39,6 +40,7 @@ _SLUGS: Mapping[str, str] = {
     "deleted": "cancelled",
     "failed": "failed",
 }
+_DEAD = frozenset(("cancelled", "deleted", "failed", "refunded"))
 FINAL = frozenset(("completed", "cancelled", "refunded", "trash"))
 
 
@@ -46,7 +48,7 @@ FINAL = frozenset(("completed", "cancelled", "refunded", "trash"))
 
 
 def push_order(session: Session[Settings], order: Order, key: str, known: Receipt | None) -> Receipt:
-    """Create the order, or bring the status of a known one up to date."""
+    """Create the order, or bring a known one up to date."""
     if known is not None:
         return _update(session, order, known)
     body = from_order(order, key, _places(session, order))
@@ -90,15 +92,19 @@ def _differences(order: Order, made: wire.Order) -> str:
 
 
 def _update(session: Session[Settings], order: Order, known: Receipt) -> Receipt:
-    """Bring status and payment reference up to date; a PUT that changes nothing would come back as a change."""
+    """Bring status, addresses, note and payment reference up to date, and refuse what a person has to change.
+
+    Only what differs is sent: a PUT that changes nothing would come back as a change.
+    """
     shop = api(session)
     now = shop.get(f"orders/{known.external_id}").decode(wire.ORDER)
-    body: dict[str, Any] = {}
+    dead, done = order.status in _DEAD, now.status in FINAL
+    body: dict[str, Any] = {} if dead or done else _moved(order, now)
     note = ""
     slug = _SLUGS.get(order.status)
-    if order.status == "refunded" and now.status != "refunded":
-        note = "The refund must be made in the shop, where the money is."
-    elif slug and slug != now.status and now.status in FINAL:
+    if order.status == "refunded" and now.status == "completed":
+        note = "Refunded after it was completed: make the refund in the shop, where the money is."
+    elif slug and slug != now.status and done:
         note = f"The order is {now.status} in the shop and was not reopened."
     elif slug and slug != now.status:
         body["status"] = slug
@@ -108,7 +114,55 @@ def _update(session: Session[Settings], order: Order, known: Receipt) -> Receipt
         now = shop.put(f"orders/{known.external_id}", body).decode(wire.ORDER)
         if body.get("status", now.status) != now.status:
             raise RecordError(f"The shop kept the status {now.status} instead of {body['status']}.", path="status")
+    _check_person(order, now)
     return receipt(session, now.id, now.number, now.status, note=note)
+
+
+def _check_person(order: Order, now: wire.Order) -> None:
+    """Raise a `RecordError` for what only a person can do: the ledger must not take it for done."""
+    if order.status in _DEAD:
+        ended = ("cancelled", "refunded", "trash", "failed", *(["completed"] if order.status == "refunded" else []))
+        if now.status not in ended:
+            raise RecordError(
+                f"Order {now.number} is {now.status} in the shop although it is {order.status} where it came from.",
+                path="status",
+                hint="Stop it in the shop, or make the refund there, where the money is; then replay this.",
+            )
+    elif now.status not in FINAL and (difference := _other_goods(order, now)):
+        raise RecordError(
+            f"Order {now.number} has other goods in the shop than it should have: {difference}.",
+            path="lines",
+            hint="Change its lines in the shop, then replay this.",
+        )
+
+
+def _moved(order: Order, now: wire.Order) -> dict[str, Any]:
+    """Addresses and note, as far as the shop has others."""
+    body: dict[str, Any] = {}
+    for name, address, there, email in (
+        ("billing", order.billing, now.billing, order.customer.email),
+        ("shipping", order.shipping_address, now.shipping, ""),
+    ):
+        wanted = _contact(address, email) if address else {}
+        if any(str(getattr(there, field, "") or "") != value for field, value in wanted.items()):
+            body[name] = wanted
+    if order.note and order.note != (now.customer_note or ""):
+        body["customer_note"] = order.note
+    return body
+
+
+def _other_goods(order: Order, now: wire.Order) -> str:
+    """How the goods differ; empty when they are the same, or when the shop does not say what its lines are."""
+    wanted, there = Counter[str](), Counter[str]()
+    for line in order.lines:
+        wanted[line.sku.casefold()] += int(line.quantity)
+    for row in now.line_items:
+        there[str(row.sku or "").casefold()] += int(Decimal(str(row.quantity or 0)))
+    if there[""]:
+        return ""
+    skus = sorted({line.sku for line in order.lines} | {str(row.sku) for row in now.line_items}, key=str.casefold)
+    other = {sku for sku in skus if wanted[sku.casefold()] != there[sku.casefold()]}
+    return ", ".join(f"{there[sku.casefold()]} instead of {wanted[sku.casefold()]} of {sku}" for sku in sorted(other))
 
 
 def cancel_order(session: Session[Settings], known: Receipt, reason: str) -> Receipt:
