@@ -12,6 +12,7 @@ from crossdock.engine import decide
 from crossdock.engine import push as engine_push
 from crossdock.engine.push import push
 from crossdock.errors import AccessError, PluginError, TransientError, UsageError
+from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 
 
@@ -630,6 +631,7 @@ def test_a_gap_names_the_code_as_the_source_writes_it(world):
 def test_a_gap_that_is_closed_while_its_order_is_on_the_way_does_not_hold_it(world, database_url):
     world.local("""
 from crossdock import hookimpl
+from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 from pathlib import Path
 
@@ -1261,3 +1263,51 @@ def test_shipments_of_one_order_go_one_after_the_other(world):
     world.deliver(flow)
 
     assert [each["tracking"] for each in world.shop.reports] == [f"T{number}" for number in range(6)]
+
+
+# -- two flows that hand on the same order ---------------------------------------------------------------
+
+
+@pytest.fixture
+def twice(world):
+    """Two flows from the shop to the ERP that both take each order; the first one's create has lost its answer."""
+    flows = [world.flow(), FlowRow(name="second", stream="orders", source="shop", target="erp", mode="live")]
+    world.store.config.save_flow(flows[1], world.clock.now())
+    world.shop.order("1")
+    world.erp.fault("cut_after", method="POST", path="/orders")
+    world.deliver(flows[0])
+    assert world.states(flows[0]) == {"1": "in_doubt"}
+    return flows
+
+
+def test_what_one_flow_is_in_doubt_about_another_does_not_create(world, twice):
+    world.push(twice[1])
+    assert world.erp.references() == ["shop-1"]
+    world.later(minutes=2)
+
+    for flow in twice:
+        world.push(flow)
+
+    assert world.erp.references() == ["shop-1"]
+    assert [world.states(flow) for flow in twice] == [{"1": "done"}, {"1": "done"}]
+
+
+def test_two_flows_that_send_at_the_same_time_create_one_order(world):
+    flows = [world.flow(), FlowRow(name="second", stream="orders", source="shop", target="erp", mode="live")]
+    world.store.config.save_flow(flows[1], world.clock.now())
+    for number in range(8):
+        world.shop.order(str(number))
+    world.pull()
+    world.erp.fault("slow", method="POST", path="/orders", times=100, seconds=0.05)
+
+    threads = [threading.Thread(target=world.push, args=[flow]) for flow in flows]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    world.later(minutes=2)
+    for flow in flows:
+        world.push(flow)
+
+    assert world.erp.references() == sorted(f"shop-{number}" for number in range(8))
+    assert {state for flow in flows for state in world.states(flow).values()} == {"done"}

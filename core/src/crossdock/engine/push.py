@@ -40,6 +40,8 @@ from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, Stored, cause_of
 from crossdock.trace import about, carried, know, span
 
+_CREATES = "creates"
+
 
 @attrs.frozen
 class Pushed:
@@ -239,7 +241,7 @@ class _Push(Batches):
             # That an order is dead is told whatever else is wrong with it: goods may be on their way.
             if not dead:
                 check_one_address(record, effect.target)
-                if self._waits_for_approval(effect, record, key):
+                if self._waits_for_approval(effect, record, key) or (known is None and self._is_elsewhere(effect)):
                     return
             with self._slots:
                 receipt = connector.push_order(session, record, key, known)
@@ -253,6 +255,28 @@ class _Push(Batches):
             with self._slots:
                 receipt = connector.push_customer(session, record, key, known)
         self._done(effect, receipt, to_document(record).decode())
+
+    def _is_elsewhere(self, effect: Effect) -> bool:
+        """Whether another flow between the same systems creates the order, or may have; then it is looked at again.
+
+        Of two flows that look at the same time one goes on: who gives way does so before the other one looks.
+        """
+        flow, store = self.flow, self.bench.store
+        twins = [each.name for each in store.config.flows_between(flow.source, flow.target, "orders")]
+        if len(twins) < 2:
+            return False
+        twins.remove(flow.name)
+        with store.transaction():
+            store.database.serialize(_CREATES)
+            now = self.bench.clock.now()
+            if store.effects.maybe_there(twins, effect.key, SEVERAL):
+                text = f"Another flow to {effect.target} has not yet said whether it is there."
+                self._postpone([effect], now + AGAIN, text)
+                return True
+            if self._known(effect) is not None:
+                self._postpone([effect], None, "Another flow created it meanwhile, so it is changed.")
+                return True
+        return False
 
     def _translated(self, effect: Effect, stored: Stored | None) -> Any:
         """The effect's record as the target gets it; `None` when the effect was settled here."""

@@ -156,6 +156,16 @@ class Ledger:
                  for row in self._db.query(f"{_SELECT} WHERE flow = ? AND state = 'in_doubt'", (flow,))]  # fmt: skip
         return {f"{effect.source}-{effect.key}": effect for effect in found if effect.operation == "order"}
 
+    def maybe_there(self, flows: Sequence[str], key: str, cause: str) -> bool:
+        """Whether one of `flows` is sending the record, does not know whether it did, or waits with `cause`."""
+        condition, values = self._db.any_of("flow", flows)
+        rows = self._db.query(
+            f"SELECT 1 FROM effect WHERE {condition} AND key = ? "
+            "AND (state IN ('sending', 'in_doubt') OR (state = 'parked' AND cause = ?)) LIMIT 1",
+            (values, key, cause),
+        )
+        return bool(rows)
+
     def counts(self, flow: str = "") -> dict[tuple[str, str], int]:
         """How many effects each flow has in each state."""
         rows = self._db.query(
