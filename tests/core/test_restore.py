@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from crossdock.configure import remove_flow
 from crossdock.engine import decide
 from crossdock.engine.heal import heal
 from crossdock.engine.reconcile import reconcile
@@ -267,6 +268,21 @@ def test_prices_are_told_again_also_when_they_changed_back_after_the_restore(wor
     world.push(flow)
 
     assert world.shop.jobs["J2"]["given"] == {"A|||EUR|1": "10.00"}
+
+
+@pytest.mark.parametrize("name", ["shop", "erp"])
+def test_what_was_delivered_before_a_connection_was_removed_and_added_again_is_found(world, name):
+    flow = world.flow()
+    place(world, "1")
+    world.deliver(flow)
+    remove_flow(world.app, flow.name)
+    world.app.remove(name)
+    world.connect(name)
+    place(world, "2")
+
+    world.deliver(world.flow())
+
+    assert world.erp.references() == ["shop-1", "shop-2"]
 
 
 def test_it_says_how_many_will_be_asked_for(unsent):

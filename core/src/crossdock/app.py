@@ -354,8 +354,7 @@ class App:
 
     def _take_over(self, name: str) -> None:
         """What verifying asked for counts against the budgets, and the files that it read are kept."""
-        tried = self._tried.pop(name, None)
-        if tried is None:
+        if (tried := self._tried.pop(name, None)) is None:
             return
         limiter = StoredLimiter(self.store.database, name)
         for budget, due in tried[0].next_calls.items():
@@ -388,7 +387,8 @@ class App:
                 f"The connection {name} is used by the flow {', '.join(users)}.", hint="crossdock flow remove NAME"
             )
         with self.store.transaction():
-            self.store.records.forget_connection(name)
+            if self.store.records.forget_connection(name):  # added again, its orders would be delivered again
+                self.store.journal.mark_restored(self.clock.now(), f"before {name} was removed")
             self.store.config.remove_connection(name)
             self.store.journal.event("connection removed", name, "", self.clock.now())
         self.forget(name)

@@ -141,12 +141,12 @@ class Journal:
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
-    def mark_restored(self, now: datetime) -> None:
-        """Remember that the database was restored from a backup."""
-        self.event(_RESTORED, "database", "What was delivered since the backup is asked for before it is sent.", now)
+    def mark_restored(self, now: datetime, what: str = "since the backup") -> None:
+        """Remember that the targets may know more than the store, as after a restore from a backup."""
+        self.event(_RESTORED, "database", f"What was delivered {what} is asked for before it is sent.", now)
 
     def restored(self) -> datetime | None:
-        """When somebody last said that the database was restored from a backup."""
+        """When the store was last less than what its targets know: restored from a backup, or a connection removed."""
         rows = self._db.query("SELECT max(at) FROM event WHERE subject = 'database' AND kind = ?", (_RESTORED,))
         return unstamp(rows[0][0])
 

@@ -338,15 +338,15 @@ class Records:
 
     # -- connections -------------------------------------------------------------------------------
 
-    def forget_connection(self, connection: str) -> None:
-        """Delete all records, payloads, bookmarks and memories of a connection."""
+    def forget_connection(self, connection: str) -> bool:
+        """Delete all records, payloads, bookmarks and memories of a connection; answers whether any of it was bound."""
         for table in (
             "record", "payload", "stream", "parked", "memory", "meter", "exchange", "file", "hold", "inbox", "hook",
             "erased", "announcement", "unannounced",
         ):  # fmt: skip
             self._db.run(f"DELETE FROM {table} WHERE connection = ?", (connection,))
         self._db.run("DELETE FROM hold WHERE target = ?", (connection,))
-        self._db.run("DELETE FROM binding WHERE source = ? OR connection = ?", (connection, connection))
+        return bool(self._db.run("DELETE FROM binding WHERE source = ? OR connection = ?", (connection, connection)))
 
 
 def cause_of(error: Exception) -> str:
