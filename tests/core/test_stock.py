@@ -692,3 +692,22 @@ def test_what_is_added_to_an_order_of_one_flow_is_held_also_when_the_other_looks
     world.pull()
 
     assert world.store.holds.of("erp", ["A"]) == {"A": 2}
+
+
+@pytest.mark.parametrize("given_up", ["the change", "the flow"])
+def test_what_was_handed_on_is_held_until_stock_is_read_whatever_is_given_up_after_it(world, given_up):
+    flow = world.flow()
+    world.flow("balance", "erp", "shop")
+    world.shop.order("1", lines=[{"sku": "A", "quantity": 1}])
+    world.deliver(flow)
+    world.shop.order("1", lines=[{"sku": "A", "quantity": 5}])
+    world.pull()
+
+    if given_up == "the change":
+        decide.discard(world.bench, [world.effect(flow).id], "")
+    else:
+        remove_flow(world.app, flow.name)
+
+    assert world.store.holds.of("erp", ["A"]) == {"A": 1}
+    world.pull("erp", "balance")
+    assert world.store.holds.of("erp", ["A"]) == {}

@@ -122,11 +122,15 @@ class Holds:
         )
 
     def release(self, connection: str, target: str, keys: Sequence[str] | None = None) -> set[str]:
-        """The orders (without `keys` all of the connection) take nothing any more; answers their SKUs."""
+        """The orders (without `keys` all of the connection) take nothing any more; answers their SKUs.
+
+        What was handed on is taken all the same, and held until the stock shows it.
+        """
         if keys is not None:
-            return self._drop(connection, target, keys, "")
+            return self._drop(connection, target, keys, "AND settled_at IS NULL")
         rows = self._db.query(
-            "DELETE FROM hold WHERE connection = ? AND target = ? RETURNING sku", (connection, target)
+            "DELETE FROM hold WHERE connection = ? AND target = ? AND settled_at IS NULL RETURNING sku",
+            (connection, target),
         )
         return {row[0] for row in rows}
 
