@@ -1311,3 +1311,18 @@ def test_two_flows_that_send_at_the_same_time_create_one_order(world):
 
     assert world.erp.references() == sorted(f"shop-{number}" for number in range(8))
     assert {state for flow in flows for state in world.states(flow).values()} == {"done"}
+
+
+def test_what_a_person_replays_is_sent_also_when_its_order_changed_and_went_back(world):
+    flow = world.flow()
+    world.shop.order("1")
+    world.deliver(flow)
+    world.erp.order("1000", note="changed there")
+    decide.replay(world.bench, [world.effect(flow).id])
+    for note in ("other", ""):
+        world.shop.order("1", note=note)
+        world.pull()
+
+    world.push(flow)
+
+    assert world.erp.orders["1000"]["note"] == ""

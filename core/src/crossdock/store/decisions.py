@@ -24,13 +24,17 @@ class Decisions(Ledger):
     def set_state(
         self, ids: Sequence[int], state: str, now: datetime, *, when: Sequence[str], message: str = ""
     ) -> int:
-        """Move effects by a person's decision, only from the states `when`."""
+        """Move effects by a person's decision, only from the states `when`.
+
+        What was done and moves is not known to be shown any more: that its record returns to it does not settle it.
+        """
         moved = 0
         for each in ids:
             marks = ", ".join("?" * len(when))
             touched = self._db.run(
                 f"UPDATE effect SET state = ?, not_before = '', message = ?, gap = NULL, cause = '', path = '', "
                 f"owner = '', lease_until = '', failures = 0, updated_at = ?, "
+                f"sent = CASE state WHEN 'done' THEN '' ELSE sent END, "
                 f"unsent_since = CASE WHEN {SETTLED} THEN ? ELSE unsent_since END WHERE id = ? AND state IN ({marks})",
                 (state, message, stamp(now), stamp(now), each, *when),
             )
