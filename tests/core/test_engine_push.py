@@ -976,6 +976,31 @@ def test_an_approval_does_not_cover_what_the_order_became_after_its_effect_was_c
     assert (world.erp.writes(), world.states(flow)) == ([], {"1": "awaiting"})
 
 
+def test_an_order_that_is_revived_while_its_effect_is_given_up_is_sent(world, between):
+    flow = world.flow()
+    world.shop.order("1")
+    world.pull()
+    world.shop.order("1", status="cancelled")
+    world.pull()
+    between.extend([lambda: None, changes(world, status="processing")])
+
+    world.push(flow)
+
+    assert (world.erp.references(), world.states(flow)) == (["shop-1"], {"1": "done"})
+
+
+def test_what_a_person_is_asked_for_is_what_the_order_is_by_then(world, between):
+    flow = world.flow(approve_above="5")
+    world.shop.order("1", total="10.00")
+    world.pull()
+    between.extend([lambda: None, changes(world, total="9999.00")])
+
+    world.push(flow)
+
+    assert world.states(flow) == {"1": "awaiting"}
+    assert world.effect(flow).message.startswith("9999.00")
+
+
 # -- echo ----------------------------------------------------------------------------------------------
 
 

@@ -345,24 +345,29 @@ class Effects(Decisions):
         # It was refused: the target shows what it may have shown before.
         before = effect.unconfirmed
         self._move(effect, "parked", run, now, cause=cause, message=message, path=path, gap=gap, unconfirmed=before)
-        if effect.state == "in_doubt":
-            return True
+        return effect.state == "in_doubt" or not self._ready_if_newer(effect, "parked", run, now)
+
+    def _ready_if_newer(self, effect: Effect, state: str, run: int, now: datetime) -> bool:
+        """What was decided of an effect was not of a newer state that came meanwhile: that is ready."""
         newer = self._db.run(
             "UPDATE effect SET state = 'ready', cause = '', path = '', gap = NULL, not_before = '' "
-            "WHERE id = ? AND attempts = ? AND sent = ? AND wanted <> sent AND state = 'parked'",
-            (effect.id, effect.attempts, effect.sent),
+            "WHERE id = ? AND attempts = ? AND sent = ? AND wanted <> sent AND state = ?",
+            (effect.id, effect.attempts, effect.sent, state),
         )
         if newer:
             self.note(effect.id, run, "ready", "A newer state came meanwhile.", now)
-        return newer == 0
+        return newer > 0
 
     def await_approval(self, effect: Effect, message: str, run: int, now: datetime) -> None:
         """A person has to approve what would be sent."""
         self._move(effect, "awaiting", run, now, message=message)
+        self._ready_if_newer(effect, "awaiting", run, now)
 
     def supersede(self, effect: Effect, message: str, run: int, now: datetime) -> None:
         """The record no longer asks for it."""
         self._move(effect, "superseded", run, now, message=message)
+        if effect.state == "sending":
+            self._ready_if_newer(effect, "superseded", run, now)
 
     def _move(
         self, effect: Effect, state: str, run: int, now: datetime, *, failed: bool = False, **values: Any
