@@ -701,6 +701,28 @@ def transform_record(flow, record):
     assert world.states(flow) == {"1": "parked"}
 
 
+@pytest.mark.parametrize(("status", "held"), [("on_hold", {"A": 1}), ("pending", {})])
+def test_an_order_that_is_stopped_in_its_shop_before_it_was_sent_waits_to_come_back(world, status, held):
+    flow = world.flow()
+    world.flow("balance", "erp", "shop")
+    world.erp.unknown.add("A")
+    world.shop.order("1")
+    world.deliver(flow)
+    assert world.states(flow) == {"1": "parked"}
+    world.shop.order("1", status=status)
+    world.pull()
+    world.erp.unknown.clear()
+    decide.replay(world.bench, [effect.id for effect in world.effects(flow) if effect.state == "parked"])
+
+    world.push(flow)
+    assert (world.erp.references(), world.states(flow)) == ([], {"1": "superseded"})
+    assert world.store.holds.of("erp", ["A"]) == held
+
+    world.shop.order("1")
+    world.deliver(flow)
+    assert (world.erp.references(), world.states(flow)) == (["shop-1"], {"1": "done"})
+
+
 # -- connectors and rules that break -------------------------------------------------------------------
 
 

@@ -12,8 +12,9 @@ import attrs
 
 from crossdock.engine.accept import decide, look_again
 from crossdock.engine.approval import why_it_waits
-from crossdock.engine.batch import AGAIN, Batches
+from crossdock.engine.batch import AGAIN
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
+from crossdock.engine.creating import NOT_YET, Creating
 from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
 from crossdock.engine.runs import break_off, end_run
@@ -39,8 +40,6 @@ from crossdock.store.leases import is_dead
 from crossdock.store.ledger import Effect
 from crossdock.store.records import Bound, Stored, cause_of
 from crossdock.trace import about, carried, know, span
-
-_CREATES = "creates"
 
 
 @attrs.frozen
@@ -74,7 +73,7 @@ def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), rep
         return _Push(bench, flow, report).run(patience)
 
 
-class _Push(Batches):
+class _Push(Creating):
     """One run over one flow."""
 
     _restored: datetime | None = None
@@ -238,6 +237,8 @@ class _Push(Batches):
             if dead and known is None:
                 self._supersede(effect, f"It is {record.status} and was never handed on.")
                 return
+            if known is None and not dead and record.status in NOT_YET and self._left(effect):
+                return
             # That an order is dead is told whatever else is wrong with it: goods may be on their way.
             if not dead:
                 check_one_address(record, effect.target)
@@ -255,28 +256,6 @@ class _Push(Batches):
             with self._slots:
                 receipt = connector.push_customer(session, record, key, known)
         self._done(effect, receipt, to_document(record).decode())
-
-    def _is_elsewhere(self, effect: Effect) -> bool:
-        """Whether another flow between the same systems creates the order, or may have; then it is looked at again.
-
-        Of two flows that look at the same time one goes on: who gives way does so before the other one looks.
-        """
-        flow, store = self.flow, self.bench.store
-        twins = [each.name for each in store.config.flows_between(flow.source, flow.target, "orders")]
-        if len(twins) < 2:
-            return False
-        twins.remove(flow.name)
-        with store.transaction():
-            store.database.serialize(_CREATES)
-            now = self.bench.clock.now()
-            if store.effects.maybe_there(twins, effect.key, SEVERAL):
-                text = f"Another flow to {effect.target} has not yet said whether it is there."
-                self._postpone([effect], now + AGAIN, text)
-                return True
-            if self._known(effect) is not None:
-                self._postpone([effect], None, "Another flow created it meanwhile, so it is changed.")
-                return True
-        return False
 
     def _translated(self, effect: Effect, stored: Stored | None) -> Any:
         """The effect's record as the target gets it; `None` when the effect was settled here."""

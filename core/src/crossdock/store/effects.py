@@ -363,10 +363,11 @@ class Effects(Decisions):
         self._move(effect, "awaiting", run, now, message=message)
         self._ready_if_newer(effect, "awaiting", run, now)
 
-    def supersede(self, effect: Effect, message: str, run: int, now: datetime) -> None:
-        """The record no longer asks for it."""
-        self._move(effect, "superseded", run, now, message=message)
-        if effect.state == "sending":
+    def supersede(self, effect: Effect, message: str, run: int, now: datetime, *, whole: bool = False) -> None:
+        """The record no longer asks for it; `whole` when its return to what was wanted asks for it again."""
+        values = {"message": message, "wanted": ""} if whole else {"message": message}
+        self._move(effect, "superseded", run, now, failed=False, **values)
+        if effect.state == "sending" and not whole:
             self._ready_if_newer(effect, "superseded", run, now)
 
     def _move(
