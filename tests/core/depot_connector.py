@@ -89,7 +89,7 @@ def to_order(row):
         total=total, lines=lines, needs_acceptance=row.get("waits", False), fulfilled_by=row.get("by", "seller"),
         note=row.get("note", ""), references=references, placed_at=time(row.get("placed")),
         updated_at=time(row.get("changed")), accept_by=time(row.get("answer")), ship_by=time(row.get("leaves")),
-        refunds=(Refund(key="1", total=Decimal(row["refunded"])),) if "refunded" in row else (),
+        refunds=tuple(Refund(key=key, total=Decimal("1.00"), reason="broken") for key in row.get("refunds", ())),
     )  # fmt: skip
 
 

@@ -18,7 +18,6 @@ _ORDER = (
         customer=Party(key=row.get("customer", ""), name=row.get("name", ""), email=row.get("email", "")),
         shipping_address=Address(name=row.get("name", ""), street=row.get("street", ""), phone=row.get("phone", ""),
                                  country="NL"),
-        refunds=tuple(Refund(key=key, total=Decimal("1.00"), reason="broken") for key in row.get("refunds", ())),
         extras={"gift": row["gift"]} if row.get("gift") else {}, placed_at=""",
 )
 _PAGE = (
@@ -32,7 +31,7 @@ _PUSH = (
     '"street": order.shipping_address.street, "phone": order.shipping_address.phone}',
 )
 _IMPORTS = ("from datetime import UTC,", "import json\nfrom datetime import UTC,")
-_NAMES = ("    Page,\n", "    Page,\n    Party,\n    Refund,\n")
+_NAMES = ("    Page,\n", "    Page,\n    Party,\n")
 
 
 def install_persons(folder: Path) -> Path:

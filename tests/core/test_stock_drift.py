@@ -110,7 +110,7 @@ def test_a_refund_that_puts_goods_back_is_told(world, orders, flow):
     count(world, A=8)
     publish(world, flow)
 
-    sell(world, refunded="5.00")  # for one piece, which the shop puts back: it shows nine
+    sell(world, refunds=["R1"])  # for one piece, which the shop puts back: it shows nine
 
     assert publish(world, flow) == {"A": "8"}
     assert publish(world, flow) == {}
