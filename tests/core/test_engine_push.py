@@ -764,6 +764,22 @@ def test_a_business_rule_that_breaks_parks_the_record(world):
     assert world.states(flow) == {"1": "parked"}
 
 
+def test_without_the_file_of_rules_nothing_is_read_planned_or_sent(world):
+    flow = world.flow()
+    world.shop.order("1")
+    world.pull()
+    world.shop.order("2")
+    world.local("def (")
+
+    with pytest.raises(PluginError, match="crossdock_local may hold rules"):
+        world.pull()
+    assert "crossdock_local may hold rules" in str(world.push(flow).error)
+    assert (world.states(flow), world.erp.references()) == ({"1": "ready"}, [])
+    world.local("")
+    world.deliver(flow)
+    assert sorted(world.erp.references()) == ["shop-1", "shop-2"]
+
+
 def test_a_business_rule_that_answers_something_else_is_refused(world):
     world.local("from crossdock import hookimpl\n@hookimpl\ndef transform_record(flow, record):\n    return 'x'\n")
     flow = world.flow()

@@ -250,6 +250,31 @@ def test_a_local_file_that_breaks_is_named_and_stops_nothing(site, text):
     assert "crossdock_local" not in sys.modules
 
 
+def test_nothing_is_decided_without_the_rules_of_a_plugin_that_cannot_be_loaded(site):
+    registry = site.load(local="def (")
+
+    assert registry.ambient.asks("approve_effect")
+    with pytest.raises(PluginError, match=r"crossdock_local may hold rules and cannot be asked.*SyntaxError") as told:
+        registry.ambient.ask("needs_approval", "", flow="to-erp", record=None)
+    assert told.value.hint == "Repair crossdock_local.py, or switch it off: CROSSDOCK_DISABLED=crossdock_local"
+
+
+def test_a_connector_that_cannot_be_loaded_holds_no_rules(site):
+    site.bad("import nothing_of_that_name")
+    registry = site.load()
+
+    assert failure(registry).found.name == "bad"
+    assert registry.ambient.ask("needs_approval", "no", flow="to-erp", record=None) == "no"
+
+
+def test_a_local_file_can_be_switched_off(site, monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_DISABLED", "crossdock_local")
+    registry = site.load(local="def (")
+
+    assert (registry.failures, registry.ambient_plugins) == ([], [])
+    assert registry.ambient.ask("needs_approval", "no", flow="to-erp", record=None) == "no"
+
+
 ADDS = """
 from crossdock import hookimpl, hookspec
 

@@ -1,7 +1,8 @@
 """Finds plugins, guards the door, and gives each connector a typed face.
 
 A plugin that cannot be imported, misnames a hook, clashes with another's name, uses what the core lacks or was built
-for another spec version becomes a `PluginFailure` with name, version and cause; everything else goes on.
+for another spec version becomes a `PluginFailure` with name, version and cause; everything else goes on. Only where
+an ambient plugin is missing, which may hold rules, nothing is planned or delivered.
 """
 
 from __future__ import annotations
@@ -253,15 +254,29 @@ class Connector:
 
 
 class Ambient:
-    """What the engine tells and asks ambient plugins; an observer that breaks is reported and stops nothing."""
+    """What the engine tells and asks ambient plugins; an observer that breaks is reported and stops nothing.
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    A plugin that is `absent` because it cannot be loaded may hold rules, and a rule that cannot be asked is no yes.
+    """
+
+    def __init__(self, manager: pluggy.PluginManager, absent: Iterable[PluginFailure] = ()) -> None:
         self._hook = manager.hook
+        self._absent = next(iter(absent), None)
         self.active = any(getattr(self._hook, name).get_hookimpls() for name in AMBIENT_HOOKS if name not in _AT_START)
 
     def asks(self, hook: str) -> bool:
         """Whether anybody would answer a hook."""
-        return bool(getattr(self._hook, hook).get_hookimpls())
+        return self._absent is not None or bool(getattr(self._hook, hook).get_hookimpls())
+
+    def require(self) -> None:
+        """Raise a `PluginError` when one of them cannot be loaded, so that it cannot be asked."""
+        if self._absent is None:
+            return
+        found, cause = self._absent.found, self._absent.cause.rstrip(".")
+        raise PluginError(
+            f"The plugin {found.name} may hold rules and cannot be asked, so nothing is decided without it: {cause}.",
+            hint=f"Repair {found.distribution}, or switch it off: CROSSDOCK_DISABLED={found.name}",
+        )
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Inform observers."""
@@ -277,6 +292,7 @@ class Ambient:
 
         A `CrossdockError` that they raise is their answer; anything else is a `PluginError`.
         """
+        self.require()
         if not self.active:
             return default
         try:
@@ -310,7 +326,7 @@ class Registry:
         self._check_pending()
         self._connectors: dict[str, Connector] = {}
         self._build()
-        self.ambient = Ambient(self._manager)
+        self.ambient = Ambient(self._manager, (each for each in self.failures if each.found.group == PLUGINS))
 
     @property
     def hook(self) -> Any:
@@ -364,7 +380,7 @@ class Registry:
         for found, entry in entries:
             if found.group == PLUGINS:
                 self._load_one(found, entry)
-        if local is not None and local.is_file():
+        if local is not None and local.is_file() and local.stem not in blocked:
             self._load_local(local)
         names = [found.name for found, _ in entries if found.group == CONNECTORS]
         for found, entry in entries:

@@ -121,7 +121,7 @@ def _lines(app: App, result: Sent) -> Sequence[str]:
     counts = result.counts.as_dict()
     requests = counted({"requests": counts.pop("requests")})
     state = "fail" if result.state == "failed" else "warn" if result.needs_attention else "ok"
-    did = counted(counts) or "nothing was due"
+    did = counted(counts) or ("nothing was sent" if result.state == "failed" else "nothing was due")
     lines = [f"{mark(state)} {result.flow.ljust(24)} {did}" + (f"  ({requests})" if requests else "")]
     if result.error:
         lines.append(f"    {result.error}")

@@ -155,6 +155,7 @@ class _Pull:
         error: CrossdockError | None = None
         calls = self.opened.session.http.count
         try:
+            bench.ambient.require()
             query, moving = self._query(keys, full, since)
             if moving and not full and not dry_run:
                 self.vigil = Vigil(bench, self.opened, self.stream)

@@ -92,6 +92,7 @@ class _Push(Creating):
         deadline = begun + patience
         state = "done"
         try:
+            bench.ambient.require()  # here and not at each record, which would park them all
             while not bench.clock.stopping:
                 self._recover()
                 with span("push"):
