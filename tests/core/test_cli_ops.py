@@ -76,6 +76,20 @@ def test_every_command_has_help_with_examples_and_json(project: Project, command
         (("apply", "nope.toml"), "does not exist"),
         (("apply",), "There is no "),
         (("sandbox", "nope"), "There is no connector 'nope'"),
+        (("gaps", "list", "--flow", "nope"), "There is no flow 'nope'"),
+        (("map", "list", "--flow", "nope"), "There is no flow 'nope'"),
+        (("map", "export", "--flow", "nope"), "There is no flow 'nope'"),
+        (("log", "runs", "--flow", "nope"), "There is no flow 'nope'"),
+        (("log", "runs", "--connection", "nope"), "There is no connection 'nope'"),
+        (("parked", "list", "--flow", "nope"), "There is no flow 'nope'"),
+        (("parked", "list", "--connection", "nope"), "There is no connection 'nope'"),
+        (("parked", "replay", "--flow", "nope"), "There is no flow 'nope'"),
+        (("effects", "show", "x"), "'x' is no number such as 17 or E17."),
+        (("effects", "show", "9" * 30), "is no number such as 17 or E17"),
+        (("effects", "list", "--limit", "9" * 30), "is not in the range"),
+        (("parked", "show", "E" + "9" * 30), "Nothing is parked as E999"),
+        (("log", "runs", "--limit", "9" * 30), "is not in the range"),
+        (("webhook", "show", "9" * 30), "is no number such as 17."),
         (("sandbox", "mute"), "ships no sandbox"),
         (("sandbox", "dock", "--set", "colour=red"), "no option 'colour'; there are: greeting, loud"),
     ],
@@ -85,6 +99,16 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(parked: Project, arguments: tup
     assert said in " ".join(result.output.split())
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+def test_an_effect_may_be_named_as_the_list_of_what_is_parked_does(parked: Project) -> None:
+    assert parked.cli("effects", "show", "e2").stdout == parked.cli("effects", "show", "2").stdout
+
+
+def test_names_that_exist_may_have_nothing(parked: Project) -> None:
+    assert parked.cli("map", "list", "--flow", "to-erp").exit_code == 0
+    assert parked.cli("map", "list", "--flow", "*").exit_code == 0
+    assert parked.cli("log", "runs", "--flow", "to-erp", "--stream", "balance").exit_code == 0
 
 
 # -- reconcile and explain -------------------------------------------------------------------------

@@ -33,6 +33,21 @@ def app_from_context(ctx: click.Context | None = None) -> App:
     return cast(App, app)
 
 
+def need_flow(app: App, name: str) -> None:
+    """Refuse a flow that does not exist."""
+    if app.store.config.flow(name) is None:
+        known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
+        raise UsageError(f"There is no flow {name!r}; there are: {known}.", hint="crossdock flow list")
+
+
+def need_names(app: App, *, connection: str = "", flow: str = "") -> None:
+    """Refuse names that nothing has: for a slip of the pen "there is nothing" would sound as if all were well."""
+    if connection:
+        app.row(connection)
+    if flow:
+        need_flow(app, flow)
+
+
 @contextlib.contextmanager
 def stoppable(app: App, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the work at its next safe point; a second Ctrl-C ends it at once."""

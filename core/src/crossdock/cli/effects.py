@@ -13,7 +13,8 @@ import click
 import msgspec
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context
+from crossdock.cli.context import app_from_context, need_flow
+from crossdock.cli.options import MOST, Number
 from crossdock.cli.output import ago, arrow, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine import decide
 from crossdock.engine.approval import preview_of
@@ -23,6 +24,9 @@ from crossdock.store.ledger import OPEN, STATES, Effect
 
 ATTENTION = ("parked", "in_doubt", "awaiting")
 _MARKS = {"done": "ok", "parked": "fail", "in_doubt": "warn", "awaiting": "warn", "discarded": "skip"}
+
+NUMBER = Number("E")
+"""As the lists of effects and of what is parked show it: 17, or E17."""
 
 
 @click.group()
@@ -53,7 +57,7 @@ def one_of_states(states: Sequence[str]) -> tuple[str, ...]:
 @click.option("--flow", default="", help="Only of this flow.")
 @click.option("--state", "states", multiple=True, help="Only in this state; may be given several times.")
 @click.option("--all", "everything", is_flag=True, help="Also those that are done or given up.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, MOST), help="The newest so many.")
 @json_option
 def list_(flow: str, states: tuple[str, ...], everything: bool, limit: int, as_json: bool) -> None:
     """List effects, newest first; without options those that are not done yet."""
@@ -63,13 +67,6 @@ def list_(flow: str, states: tuple[str, ...], everything: bool, limit: int, as_j
     wanted = one_of_states(states) or (() if everything else OPEN)
     found = app.store.effects.find(flow=flow, states=wanted, limit=limit)
     emit([data_of(each) for each in found], as_json, lambda: _table(app, found, bool(wanted)))
-
-
-def need_flow(app: App, name: str) -> None:
-    """Refuse a flow that does not exist."""
-    if app.store.config.flow(name) is None:
-        known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
-        raise UsageError(f"There is no flow {name!r}; there are: {known}.", hint="crossdock flow list")
 
 
 def _table(app: App, found: list[Effect], narrowed: bool) -> str:
@@ -87,7 +84,7 @@ def _table(app: App, found: list[Effect], narrowed: bool) -> str:
 
 
 @effects.command(epilog=examples("crossdock effects show 17", "crossdock effects show 17 --json"))
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 def show(number: int, as_json: bool) -> None:
     """Show one effect: every attempt, what was sent, and what would be sent now."""
@@ -166,7 +163,7 @@ def _would(app: App, found: Effect) -> tuple[list[dict[str, Any]], str]:
 
 
 @effects.command(epilog=examples("crossdock effects approve 17", "crossdock effects approve 17 18 19 --by anna"))
-@click.argument("numbers", type=int, nargs=-1, required=True)
+@click.argument("numbers", type=NUMBER, nargs=-1, required=True)
 @click.option("--by", default="", metavar="NAME", help="Who approves; your login name unless given.")
 @json_option
 def approve(numbers: tuple[int, ...], by: str, as_json: bool) -> None:
@@ -204,7 +201,7 @@ def _login() -> str:
 @effects.command(
     epilog=examples("crossdock effects resolve 17 --external-id 4711", "crossdock effects resolve 17 --absent")
 )
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--external-id", default="", help="It was done: the id that the target gave it.")
 @click.option("--absent", is_flag=True, help="It was not done; it is sent again.")
 @json_option
@@ -233,7 +230,7 @@ def _chosen(app: App, numbers: tuple[int, ...], flow: str, cause: str, states: t
 
 
 @effects.command(epilog=examples("crossdock effects replay 17", "crossdock effects replay --flow to-erp"))
-@click.argument("numbers", type=int, nargs=-1)
+@click.argument("numbers", type=NUMBER, nargs=-1)
 @click.option("--flow", default="", help="All parked effects of this flow.")
 @click.option("--cause", default="", help="All parked effects of this cause; see: crossdock parked list")
 @json_option
@@ -246,7 +243,7 @@ def replay(numbers: tuple[int, ...], flow: str, cause: str, as_json: bool) -> No
 
 
 @effects.command(epilog=examples("crossdock effects discard 17 --reason 'was a test order'"))
-@click.argument("numbers", type=int, nargs=-1)
+@click.argument("numbers", type=NUMBER, nargs=-1)
 @click.option("--flow", default="", help="All parked effects of this flow.")
 @click.option("--cause", default="", help="All parked effects of this cause.")
 @click.option("--reason", default="", help="Why; kept in the history.")

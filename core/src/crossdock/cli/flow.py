@@ -9,6 +9,7 @@ import click
 
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, confirm
+from crossdock.cli.options import MOST
 from crossdock.cli.output import ago, arrow, counted, emit, examples, json_option, mark, plural, table
 from crossdock.configure import OPTIONS, SHORTAGES, TOTALS, add_flow, find_flow, options_for, remove_flow, words
 from crossdock.engine.decide import switch_flow
@@ -127,7 +128,9 @@ def list_(as_json: bool) -> None:
 
 @flow.command(epilog=examples("crossdock flow show to-erp", "crossdock flow show to-erp --limit 5 --json"))
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(1), default=SHOWN, show_default=True, help="How many effects to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, MOST), default=SHOWN, show_default=True, help="How many effects to show."
+)
 @json_option
 def show(name: str, limit: int, as_json: bool) -> None:
     """Show a flow and what it would write now, before and after."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import click
 
-from crossdock.cli.context import app_from_context
+from crossdock.cli.context import app_from_context, need_names
 from crossdock.cli.output import ago, emit, examples, json_option, needs_attention, table
 
 
@@ -22,6 +22,8 @@ def list_(flow: str, everything: bool, as_json: bool) -> None:
     """List gaps, those with most waiting records first. Exit code 1 while one is open."""
     app = app_from_context()
     found = [gap for gap in app.store.gaps.list(all_states=everything) if not flow or gap.flow == flow]
+    if not found:
+        need_names(app, flow=flow)
     now = app.clock.now()
 
     def text() -> str:

@@ -8,11 +8,14 @@ from typing import Any
 import attrs
 import click
 
-from crossdock.cli.context import app_from_context
+from crossdock.cli.context import app_from_context, need_names
+from crossdock.cli.options import MOST, Number
 from crossdock.cli.output import ago, counted, emit, examples, json_option, mark, table
 from crossdock.errors import UsageError
 
-_LIMIT = click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
+_LIMIT = click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, MOST), help="The newest so many."
+)
 
 
 @click.group(
@@ -24,7 +27,7 @@ _LIMIT = click.option("--limit", default=50, show_default=True, type=click.IntRa
 )  # fmt: skip
 @click.option("--connection", default="", help="Only of this connection.")
 @click.option("--failed", is_flag=True, help="Only requests that were refused or got no answer.")
-@click.option("--show", "number", type=int, metavar="ID", help="One request with its bodies.")
+@click.option("--show", "number", type=Number(), metavar="ID", help="One request with its bodies.")
 @_LIMIT
 @json_option
 @click.pass_context
@@ -84,6 +87,8 @@ def runs(connection: str, stream: str, flow: str, limit: int, as_json: bool) -> 
     """Pulls and pushes, newest first, with where their rows ended."""
     app = app_from_context()
     found = app.store.journal.runs(connection=connection, stream=stream, flow=flow, limit=limit)
+    if not found:  # what was removed since still has its runs
+        need_names(app, connection=connection, flow=flow)
     now = app.clock.now()
 
     def text() -> str:

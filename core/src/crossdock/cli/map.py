@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context
+from crossdock.cli.context import app_from_context, need_names
 from crossdock.cli.output import emit, examples, json_option, mark, plural, table
 from crossdock.engine.decide import add_mappings, remove_mapping
 from crossdock.errors import UsageError
@@ -136,13 +136,21 @@ def read_rows(file: Path, flows: Mapping[str, str]) -> tuple[list[Row], list[str
     return rows, problems
 
 
+def _rows(flow: str, kind: str = "") -> list[Row]:
+    app = app_from_context()
+    rows = app.store.gaps.rows(flow, kind)
+    if not rows and flow != EVERY_FLOW:
+        need_names(app, flow=flow)
+    return rows
+
+
 @map_.command(name="list", epilog=examples("crossdock map list", "crossdock map list --flow to-erp --kind sku"))
 @click.option("--flow", default="", help="Only of this flow.")
 @click.option("--kind", default="", help="Only of this kind.")
 @json_option
 def list_(flow: str, kind: str, as_json: bool) -> None:
     """List the rows of the mapping tables."""
-    rows = app_from_context().store.gaps.rows(flow, kind)
+    rows = _rows(flow, kind)
     emit([dict(zip(COLUMNS, row, strict=True)) for row in rows], as_json,
          lambda: table(rows, ("FLOW", "KIND", "VALUE", "TARGET")) or "There are no mappings.")  # fmt: skip
 
@@ -170,7 +178,7 @@ def remove(flow: str, kind: str, value: str, as_json: bool) -> None:
 @json_option
 def export(flow: str, output: Path | None, as_json: bool) -> None:
     """Write the mapping tables as CSV, as import takes them."""
-    rows = app_from_context().store.gaps.rows(flow)
+    rows = _rows(flow)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([COLUMNS, *rows])

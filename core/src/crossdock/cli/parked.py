@@ -9,8 +9,9 @@ import attrs
 import click
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.context import app_from_context, need_names, stoppable
 from crossdock.cli.effects import data_of
+from crossdock.cli.options import DIGITS
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, progress, table
 from crossdock.engine import decide
 from crossdock.errors import CrossdockError, UsageError
@@ -41,7 +42,8 @@ class Chosen:
 
 
 def everything(app: App, *, connection: str = "", flow: str = "", cause: str = "", keys: Sequence[str] = ()) -> Chosen:
-    """All that is parked and fits."""
+    """All that is parked and fits; raises `UsageError` for a connection or flow that there is not."""
+    need_names(app, connection=connection, flow=flow)
     records = () if flow else tuple(
         row for row in app.store.records.parked(connection)
         if (not cause or row.cause == cause) and (not keys or row.key in keys)
@@ -72,7 +74,7 @@ def choose(app: App, ids: Sequence[str], *, connection: str, flow: str, cause: s
             records.append(rows[name])
             continue
         number = name.removeprefix("E")
-        found = app.store.effects.get(int(number)) if number.isdecimal() else None
+        found = app.store.effects.get(int(number)) if number.isdecimal() and len(number) < DIGITS else None
         if found is None or found.state != "parked":
             raise UsageError(f"Nothing is parked as {each}.", hint="crossdock parked list --each")
         effects.append(found)

@@ -10,6 +10,7 @@ import click
 
 from crossdock.app import App
 from crossdock.cli.context import app_from_context
+from crossdock.cli.options import MOST
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, table
 from crossdock.engine.shown import Shown, shown
 from crossdock.errors import UsageError
@@ -37,7 +38,9 @@ def stock() -> None:
 @click.argument("sku", required=False, default="")
 @click.option("--flow", default="", help="Only of this flow.")
 @click.option("--waiting", is_flag=True, help="Only what waits for something.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many SKUs of each flow.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, MOST), help="How many SKUs of each flow."
+)
 @json_option
 def list_(sku: str, flow: str, waiting: bool, limit: int, as_json: bool) -> None:
     """List what channels show of stock; SKU is what the system whose stock it is calls it.

@@ -12,6 +12,7 @@ import msgspec
 from crossdock import logs, webhooks
 from crossdock.app import App
 from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.options import Number
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine.inbound import Worked, forget_patience
 from crossdock.engine.inbound import work as work_inbox
@@ -67,7 +68,7 @@ def _find(app: App, number: int) -> InboxRow:
 
 
 @click.command(epilog=examples("crossdock webhook show 17", "crossdock webhook show 17 --json"))
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=Number())
 @json_option
 def show(number: int, as_json: bool) -> None:
     """Show one webhook: what was sent, what it named, and what became of it."""
@@ -106,7 +107,7 @@ def _pairs(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
         "crossdock webhook replay --failed --connection shop",
     )
 )  # fmt: skip
-@click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
+@click.argument("ids", nargs=-1, type=Number(), metavar="[ID]...")
 @click.option("--failed", is_flag=True, help="All that failed.")
 @click.option("--connection", default="", help="With --failed: only of this connection.")
 @json_option
