@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -106,3 +107,26 @@ def test_a_first_command_makes_the_database(tmp_path):
     process("status", environment={"CROSSDOCK_HOME": str(tmp_path)})
 
     assert (tmp_path / "crossdock.db").is_file()
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["for a person", "for a machine"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, words):
+    (tmp_path / "file").touch()
+
+    result = CliRunner().invoke(main, ["init", str(tmp_path / "file" / "shop"), *words], prog_name="crossdock")
+
+    said = json.loads(result.stdout)["error"] if words else result.stderr.removeprefix("Error: ").strip()
+    assert (said, result.exit_code) == (f"{tmp_path / 'file' / 'shop'} cannot be used: Not a directory.", 2)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["for a person", "for a machine"])
+def test_a_full_disk_is_a_sentence(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "crossdock", "connectors", *words], stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+
+    assert done.stderr == "Error: What there is to say cannot be written: No space left on device.\n"
+    assert done.returncode == 1

@@ -106,6 +106,10 @@ class Commands(click.Group):
             stopped = isinstance(error.__cause__ or error.__context__, KeyboardInterrupt)
             click.echo("Stopped." if stopped else "Aborted.", err=True)
             sys.exit(EXIT_INTERRUPTED if stopped else EXIT_ATTENTION)
+        except OSError as error:
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise  # no file: nobody expected it here
+            self._no_file(error)
         except Exception as error:
             from crossdock.errors import CrossdockError
 
@@ -127,6 +131,17 @@ class Commands(click.Group):
         else:
             error.show()
         sys.exit(error.exit_code)
+
+    def _no_file(self, error: OSError) -> NoReturn:
+        """A full disk, a folder that may not be written to: a person's matter, and no fault of ours."""
+        where = f"{error.filename} cannot be used" if error.filename else "What there is to say cannot be written"
+        text = f"{where}: {error.strerror or error}."
+        if self._json and error.filename:
+            _print_json(text, "")
+        else:
+            click.secho("Error: ", fg="red", nl=False, err=True)
+            click.echo(text, err=True)
+        sys.exit(EXIT_USAGE if error.filename else EXIT_ATTENTION)
 
     def _failed(self, error: Any) -> NoReturn:
         from crossdock.errors import SettingsError, UsageError
