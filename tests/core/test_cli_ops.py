@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from ops_kit import Project, order
 
 from crossdock.cli import main
+from crossdock.store.migrate import HEAD
 
 
 def answer(result: Result) -> Any:
@@ -339,6 +340,13 @@ def test_an_empty_database_needs_an_upgrade_and_gets_it(project: Project, monkey
     assert project.cli("db", "version").exit_code == 1
     assert answer(project.cli("db", "upgrade", "--json"))["before"] is None
     assert project.cli("db", "version").exit_code == 0
+
+
+def test_a_database_from_the_future_is_not_told_to_be_upgraded(project: Project) -> None:
+    project.app.store.database.run("UPDATE alembic_version SET version_num = '9999'")
+    result = project.cli("db", "version")
+    assert result.stdout == f"9999 (needed: {HEAD}; a newer Crossdock made it)\n"
+    assert result.exit_code == 1
 
 
 def test_a_damaged_schema_is_found(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 
+import pytest
 from plugin_kit import ACME, install
 
 
@@ -77,3 +78,22 @@ def test_a_plugin_built_for_another_core_is_told(crossdock, tmp_path, monkeypatc
     (row,) = crossdock.json("connectors", code=1)
 
     assert "version 99 of the hooks" in row["problem"]
+
+
+@pytest.mark.parametrize("command", ["status", "push", "sync", "run", "doctor"])
+def test_in_a_folder_that_is_no_project_nothing_sounds_as_if_all_were_well(crossdock, tmp_path, monkeypatch, command):
+    monkeypatch.delenv("CROSSDOCK_HOME", raising=False)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+
+    result = crossdock.run("--project", str(folder), command, code=None)
+
+    assert f"{folder} is no project folder: it has neither crossdock.toml nor crossdock.db." in result.output
+    assert result.exit_code == (1 if command == "doctor" else 2)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_new_project_needs_no_database_yet(crossdock, tmp_path):
+    crossdock.run("init", str(tmp_path / "other"))
+
+    assert "No connections yet" in crossdock.run("--project", str(tmp_path / "other"), "status").stdout

@@ -45,6 +45,25 @@ def rows(store, sql):
     return [tuple(row) for row in store.database.query(sql)]
 
 
+@pytest.mark.parametrize("content", [b"hello, this is no database" * 900, None], ids=["another file", "cut off"])
+def test_a_damaged_file_is_told_to_be_restored(tmp_path, content):
+    path = tmp_path / "crossdock.db"
+    Store.open(f"sqlite:///{path}").close()
+    path.write_bytes(content or path.read_bytes()[:20_000])
+
+    with pytest.raises(StoreError, match="cannot be opened") as told:
+        connect(f"sqlite:///{path}")
+
+    assert "crossdock db restore FILE" in told.value.hint
+
+
+def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path):
+    with pytest.raises(StoreError, match="cannot be opened") as told:
+        connect(f"sqlite:///{tmp_path}")
+
+    assert "writable" in told.value.hint
+
+
 # -- transactions and threads --------------------------------------------------------------------------
 
 

@@ -94,6 +94,8 @@ def test_a_text_that_is_no_key_is_refused_and_not_shown(tmp_path, text):
     with pytest.raises(SettingsError, match="is no Crossdock key") as raised:
         Vault.find(tmp_path)
 
+    assert "take this one away and run crossdock init" in raised.value.hint  # init keeps what is there
+
     assert text not in str(raised.value)
 
 

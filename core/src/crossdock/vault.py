@@ -53,7 +53,9 @@ class Vault:
             key = b""
         if len(key) != 32:
             raise SettingsError(
-                f"The key in {source} is no Crossdock key.", hint="Restore the right key, or make one: crossdock init"
+                f"The key in {source} is no Crossdock key.",
+                hint="Put the right one back. If it is lost, take this one away and run crossdock init, then enter the "
+                "secrets again: crossdock connection edit",
             )
         return cls(key)
 
@@ -109,7 +111,8 @@ class Vault:
         if self._key is None:
             raise SettingsError(
                 "There is no key to keep secrets with.",
-                hint=f"Run crossdock init, or set {KEY_VARIABLE} to the key of this project.",
+                hint=f"Put {KEY_FILE} back, or set {KEY_VARIABLE} to the key of this project; a new project gets one "
+                "by crossdock init.",
             )
         return self._key
 

@@ -14,11 +14,28 @@ from typing import cast
 import click
 
 from crossdock import logs
-from crossdock.app import App
+from crossdock.app import CONFIG_FILE, DATABASE_FILE, App
 from crossdock.cli import PROJECT
 from crossdock.errors import UsageError
+from crossdock.store.store import Store
+from crossdock.vault import KEY_FILE
 
 _APP = "crossdock.app"
+
+
+class Project(App):
+    """A project as people meet it: in the wrong folder an empty database would say that all is well."""
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The database, migrated when safe; refused where there is no project at all."""
+        if not self.has_store and not any((self.home / name).is_file() for name in (CONFIG_FILE, KEY_FILE)):
+            raise UsageError(
+                f"{self.home} is no project folder: it has neither {CONFIG_FILE} nor {DATABASE_FILE}.",
+                hint="Go to the project, name it (crossdock --project DIR, or CROSSDOCK_HOME), or make one: "
+                "crossdock init",
+            )
+        return Store.open(self.database_url)
 
 
 def app_from_context(ctx: click.Context | None = None) -> App:
@@ -28,7 +45,7 @@ def app_from_context(ctx: click.Context | None = None) -> App:
     if app is None:
         logs.configure(service=False)
         root = ctx.find_root()
-        app = root.with_resource(App(root.meta.get(PROJECT)))
+        app = root.with_resource(Project(root.meta.get(PROJECT)))
         ctx.meta[_APP] = app
     return cast(App, app)
 

@@ -71,7 +71,9 @@ def version(as_json: bool) -> None:
     with _database(app) as database:
         found = migrate.current(database)
     fits = found == migrate.HEAD
-    advice = "" if fits else f" (needed: {migrate.HEAD}; crossdock db upgrade)"
+    # What a newer release made cannot be brought back.
+    remedy = "crossdock db upgrade" if found in (None, *migrate.KNOWN) else "a newer Crossdock made it"
+    advice = "" if fits else f" (needed: {migrate.HEAD}; {remedy})"
     emit({"version": found, "needed": migrate.HEAD}, as_json, lambda: f"{found or 'empty'}{advice}")
     if not fits:
         needs_attention()

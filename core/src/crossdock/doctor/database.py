@@ -36,6 +36,8 @@ _MOUNTS = Path("/proc/self/mounts")
 def opened(app: App) -> tuple[Store | None, list[Check]]:
     """The store, if it can be worked with, and what is to be said of its version. An older one is not upgraded."""
     try:
+        if not app.has_store:
+            app.store  # noqa: B018  makes it in a project; in a folder that is none it says so, and makes nothing
         with contextlib.closing(connect(app.database_url)) as database:
             version, kind = migrate.current(database), _KINDS.get(database.dialect, database.dialect)
         if version in migrate.KNOWN and version != migrate.HEAD:

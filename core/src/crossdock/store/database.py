@@ -168,9 +168,14 @@ class Sqlite(Database):
                     self._connection.execute(f"PRAGMA {pragma}")
                 opened.pop_all()
         except sqlite3.Error as error:
+            # What the system refuses is an OperationalError; a file that is no database, or no longer one, is not.
+            damaged = not isinstance(error, sqlite3.OperationalError)
             raise StoreError(
                 f"The database {self.path} cannot be opened: {error}.",
-                hint="Check that the folder exists and is writable, or set CROSSDOCK_DATABASE_URL.",
+                hint="It is damaged, or another file has its name. Put the last backup in its place: "
+                "crossdock db restore FILE"
+                if damaged
+                else "Check that the folder exists and is writable, or set CROSSDOCK_DATABASE_URL.",
             ) from error
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
