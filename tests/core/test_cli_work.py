@@ -68,6 +68,16 @@ def test_a_dry_run_keeps_nothing(shop):
     assert shop.json("sync", "shop", "orders")[0]["counts"]["new"] == 1
 
 
+def test_a_key_under_which_nothing_comes_is_told(shop):
+    shop.shop.order("1")
+
+    line, told = shop.run("sync", "shop", "orders", "--key", "1", "--key", "nope").stdout.splitlines()
+
+    assert line.startswith("! shop orders              1 seen: 1 new")
+    assert told.strip() == "shop has nothing under 1 of 2 keys, or keeps it out."
+    assert len(shop.run("sync", "shop", "orders", "--key", "1").stdout.splitlines()) == 1
+
+
 def test_named_records_are_fetched_alone(shop):
     shop.shop.order("1")
     shop.shop.order("2")

@@ -145,7 +145,7 @@ def sync(
         for lane in lanes(app, connection, stream):
             results.append(sync_lane(app, *lane, asked, strict=bool(stream)))
             if not as_json:
-                show(_line(results[-1], dry_run))
+                show(_line(results[-1], asked))
             if app.clock.stopping:
                 break
         told = [] if dry_run or app.clock.stopping else _mend(app)
@@ -173,7 +173,7 @@ def _data(result: Synced) -> dict[str, Any]:
     return attrs.asdict(result)
 
 
-def _line(result: Synced, dry_run: bool) -> Sequence[str]:
+def _line(result: Synced, asked: Asked) -> Sequence[str]:
     where = f"{result.connection} {result.stream}".ljust(24)
     if result.state in ("failed", "skipped"):
         kept = f" (kept before that: {_counted(result.counts)})" if result.counts.seen else ""
@@ -181,11 +181,17 @@ def _line(result: Synced, dry_run: bool) -> Sequence[str]:
         return [*lines, f"    {result.hint}"] if result.hint else lines
     if result.state == "waiting":
         return [f"{mark('skip')} {where} waits: {result.error}"]
-    state = "warn" if result.counts.parked or result.state == "stopped" else "ok"
+    missing = len(set(asked.keys)) - result.counts.seen if result.state != "stopped" else 0
+    state = "warn" if result.counts.parked or missing > 0 or result.state == "stopped" else "ok"
     ending = " (stopped; it goes on from here)" if result.state == "stopped" else ""
-    kept = ", nothing kept" if dry_run else ""
+    kept = ", nothing kept" if asked.dry_run else ""
     cost = counted({"requests": result.counts.requests})
-    return [f"{mark(state)} {where} {_counted(result.counts)}{kept}  ({cost}, {result.seconds:.1f} s){ending}"]
+    took = f"{cost}, {result.seconds:.1f} s" if cost else f"{result.seconds:.1f} s"
+    lines = [f"{mark(state)} {where} {_counted(result.counts)}{kept}  ({took}){ending}"]
+    if missing > 0:
+        which = f"{missing} of {len(asked.keys)} keys" if len(asked.keys) > 1 else f"the key {asked.keys[0]!r}"
+        lines.append(f"    {result.connection} has nothing under {which}, or keeps it out.")
+    return lines
 
 
 def _counted(counts: Counts) -> str:
