@@ -27,7 +27,10 @@ _PLAIN = {"true": True, "false": False, "yes": True, "no": False}
 )  # fmt: skip
 @click.argument("connector")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one unless given.")
-@click.option("--set", "pairs", multiple=True, metavar="OPTION=VALUE", help="An option of this sandbox.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="OPTION=VALUE",
+    help="An option of this sandbox; a wrong one names them all.",
+)  # fmt: skip
 @json_option
 def sandbox(connector: str, port: int, pairs: tuple[str, ...], as_json: bool) -> None:
     """Serve a system's twin until Ctrl-C, and show the command that connects to it."""

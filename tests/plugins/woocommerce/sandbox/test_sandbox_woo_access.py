@@ -10,7 +10,7 @@ import pytest
 from sandbox_kit import FrozenClock, plug
 from woo_kit import OAuth, connected, get, recorded_shop
 
-from crossdock_woocommerce.sandbox import WooSandbox
+from crossdock_woocommerce.sandbox import WooSandbox, create
 
 
 @pytest.fixture
@@ -239,3 +239,8 @@ def test_a_new_order_is_found_again_by_its_creation(
     since = (shop_clock() - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%S")
     params = {"after": since, "dates_are_gmt": "true", "orderby": "id", "order": "desc", "_fields": "id,meta_data"}
     assert [row["id"] for row in api.get("orders", params=params).json()] == [1148]
+
+
+def test_an_option_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"there is no option 'foo'; there are: consumer_key, .*, currency, "):
+        create(foo=1)

@@ -275,5 +275,9 @@ def _body(headers: Mapping[str, str], body: bytes) -> Json:
 
 
 def create(**options: Any) -> WooSandbox:
-    """A new shop; options as in `Options`."""
+    """A new shop; options as in `Options`. Any other raises `ValueError`, which names those that there are."""
+    known = [field.name for field in attrs.fields(Options)]
+    strange = [name for name in options if name not in known]
+    if strange:
+        raise ValueError(f"there is no option {strange[0]!r}; there are: {', '.join(known)}")
     return WooSandbox(**options)
