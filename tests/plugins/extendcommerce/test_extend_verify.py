@@ -104,3 +104,17 @@ def test_an_address_that_cannot_be_right_is_refused_at_once(address: str) -> Non
     with pytest.raises(SettingsError) as caught:
         build(Settings, {"api_url": address, "client": "D", "username": "u", "password": "p"})
     assert set(caught.value.problems) == {"api_url"}
+
+
+@pytest.mark.parametrize(
+    "name", ["calls_per_minute", "connect_timeout", "read_timeout", "write_timeout", "history_days"]
+)
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_numbers_that_leave_no_time_and_no_call_are_refused(name: str, value: str) -> None:
+    given = {"api_url": "https://x.example/RESTAPI", "client": "X", "username": "u", "password": "p", name: value}
+    with pytest.raises(SettingsError, match=rf"\({name}\) must be a whole number from 1 to "):
+        build(Settings, given)
+
+
+def test_a_sandbox_without_limits_can_be_connected_to() -> None:
+    build(Settings, create(generous=True).settings("http://127.0.0.1:1"))

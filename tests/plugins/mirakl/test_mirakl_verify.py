@@ -196,3 +196,8 @@ def test_sellers_have_no_webhooks_and_orders_are_born_at_the_operator() -> None:
     assert INFO.webhooks == "none"
     assert not hasattr(plugin, "handle_webhook")
     assert not hasattr(plugin, "push_order")
+
+
+def test_a_time_out_without_time_is_refused() -> None:
+    with pytest.raises(SettingsError, match="must be a whole number from 1 to 3600"):
+        build(Settings, {"base_url": "https://operator.example", "api_key": KEY, "read_timeout": "0"})

@@ -78,8 +78,9 @@ class Settings:
     currency: str = setting("Currency", help="Of prices, and of orders that name none, for example SEK", default="")
     order_start: datetime | None = setting("Order start", help="Older orders stay out", default=None)
     history_days: int = setting(
-        "History in days", help="How far back a first import of orders goes when no order start is set", default=730
-    )
+        "History in days", default=730, within=(1, 36_500),
+        help="How far back a first import of orders goes when no order start is set",
+    )  # fmt: skip
     order_type: str = setting("Order type", default="WebshopOrder", choices=ORDER_TYPES)
     payment_type: str = setting(
         "Payment type", help="For payments that are no payment type of Extend's; empty: ask for a mapping", default="",
@@ -112,16 +113,19 @@ class Settings:
         where="Extend Commerce > gear wheel > Webhooks",
     )  # fmt: skip
     calls_per_minute: int = setting(
-        "Calls a minute", default=300, help="The limit of the group Standard; Extend agrees on others by contract",
+        "Calls a minute", default=300, within=(1, 1_000_000),
+        help="The limit of the group Standard; Extend agrees on others by contract",
     )  # fmt: skip
     connect_timeout: int = setting(
-        "Connect time-out in seconds", default=10, help="After that the server counts as not reachable"
-    )
+        "Connect time-out in seconds", default=10, within=(1, 3600),
+        help="After that the server counts as not reachable",
+    )  # fmt: skip
     read_timeout: int = setting(
-        "Read time-out in seconds", default=120, help="After that an answer counts as lost; long lists take a while"
-    )
+        "Read time-out in seconds", default=120, within=(1, 3600),
+        help="After that an answer counts as lost; long lists take a while",
+    )  # fmt: skip
     write_timeout: int = setting(
-        "Write time-out in seconds", default=300,
+        "Write time-out in seconds", default=300, within=(1, 3600),
         help="After that it is asked whether an order or a customer was stored; large orders take minutes",
     )  # fmt: skip
 

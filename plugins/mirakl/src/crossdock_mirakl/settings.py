@@ -73,8 +73,9 @@ class Settings:
     )  # fmt: skip
     company_group: str = setting("Company group", default="", help="Left empty unless you use company groups")
     read_timeout: int = setting(
-        "Read time-out in seconds", default=60, help="After that an answer counts as lost, and is asked for again later"
-    )
+        "Read time-out in seconds", default=60, within=(1, 3600),
+        help="After that an answer counts as lost, and is asked for again later",
+    )  # fmt: skip
 
     @property
     def address(self) -> str:

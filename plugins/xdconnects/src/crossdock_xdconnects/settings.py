@@ -124,7 +124,9 @@ class Settings:
         "Proof e-mails", help="Printed orders ask for a proof to these; empty: no proof", default=()
     )
     order_start: datetime | None = setting("Order start", help="Older orders stay out", default=None)
-    silent_days: int = setting("Silent days", help="Days without news until an order is called silent", default=5)
+    silent_days: int = setting(
+        "Silent days", help="Days without news until an order is called silent", default=5, within=(1, 365)
+    )
     webhook_url: Secret = setting(
         "Webhook address", help="Put into each order as well, if the mapping file says so", default=Secret(""),
         check=_hook, where="the address that was sent to XD",
