@@ -73,6 +73,10 @@ def test_a_connection_that_a_flow_uses_is_not_removed(world):
     with pytest.raises(UsageError, match="is used by the flow orders"):
         world.app.remove("shop")
 
+    world.flow("balance", "erp", "shop")
+    with pytest.raises(UsageError, match=r"is used by the flows balance, orders\."):
+        world.app.remove("shop")
+
 
 def test_a_removed_connection_takes_its_records_with_it(world):
     world.shop.order("1")

@@ -64,7 +64,7 @@ def test_what_verify_found_to_choose_from_is_offered(crossdock):
         "connection", "add", "shop", "-c", "acme", "--set", f"url={crossdock.urls['shop']}", "--set", f"token={TOKEN}"
     )
 
-    assert "Warehouse can be one of MAIN, WEST: --set warehouse=VALUE" in result.stdout
+    assert "Warehouse can be one of MAIN, WEST: crossdock connection edit shop --set warehouse=VALUE" in result.stdout
 
 
 def test_a_secret_is_neither_shown_nor_stored_in_the_clear(crossdock):

@@ -40,6 +40,12 @@ def test_a_schedule_is_changed_without_touching_the_switch(shop):
     assert not shop.json("stream", "schedule", "shop", "orders", "--every", "20m")["enabled"]
 
 
+def test_a_schedule_without_anything_says_what_can_be_set(shop):
+    said = shop.run("stream", "schedule", "shop", "orders", code=2).stderr
+
+    assert "Say what to set: --every or --cron, --zone, --quiet or --jitter." in said
+
+
 def test_a_stream_that_the_connector_lacks_is_refused(shop):
     assert "there are: orders, balance" in shop.run("stream", "on", "shop", "prices", code=2).stderr
 

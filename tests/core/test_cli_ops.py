@@ -61,6 +61,7 @@ def test_every_command_has_help_with_examples_and_json(project: Project, command
         (("reconcile", "nope"), "There is no flow 'nope'"),
         (("reconcile", "to-erp", "--from", "soon"), "'soon' is no date or time"),
         (("explain", "order", "nope"), "never seen order 'nope'"),
+        (("explain", "order", ""), "The name is empty."),
         (("effects", "show", "99"), "There is no effect 99."),
         (("effects", "list", "--state", "lost"), "There is no state 'lost'"),
         (("effects", "resolve", "1", "--absent"), "Effect 1 is done, not in doubt."),

@@ -359,6 +359,18 @@ def test_nobody_listening_is_passing_trouble_and_says_that_nothing_was_sent(cloc
     session.close()
 
 
+def test_https_where_plain_http_is_spoken_is_told_as_that(clock):
+    with serve(Shop()) as served:
+        session = Http(
+            Endpoint(base_url=served.url.replace("http://", "https://")), clock=clock, limiter=MemoryLimiter()
+        )  # fmt: skip
+        with pytest.raises(TransientError, match="cannot be reached") as caught:
+            session.get("orders")
+        session.close()
+
+    assert "should the address begin with http://" in caught.value.hint
+
+
 # -- what an answer means ----------------------------------------------------------------------------
 
 

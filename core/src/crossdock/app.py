@@ -383,9 +383,8 @@ class App:
         self.row(name)
         users = [flow.name for flow in self.store.config.flows() if name in (flow.source, flow.target)]
         if users:
-            raise UsageError(
-                f"The connection {name} is used by the flow {', '.join(users)}.", hint="crossdock flow remove NAME"
-            )
+            flows = f"flow{'s' if users[1:] else ''} {', '.join(users)}"
+            raise UsageError(f"The connection {name} is used by the {flows}.", hint="crossdock flow remove NAME")
         with self.store.transaction():
             if self.store.records.forget_connection(name):  # added again, its orders would be delivered again
                 self.store.journal.mark_restored(self.clock.now(), f"before {name} was removed")

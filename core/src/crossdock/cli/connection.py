@@ -150,7 +150,7 @@ def _saved(
         yield f"{mark('fail')} {name} is as it was before." if before else f"{mark('fail')} Nothing was saved."
         return
     yield f"{mark('ok')} The connection {name} ({found.info.title}) is saved and active."
-    yield from settings.choices_found(found, values, verified)
+    yield from settings.choices_found(name, found, values, verified)
     if before is None:
         streams = [hook[6:] for hook in found.hooks if hook.startswith("fetch_")]
         yield f"Next: crossdock stream on {name} STREAM, where STREAM is one of {', '.join(streams) or 'none'}"

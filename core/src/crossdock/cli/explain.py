@@ -14,6 +14,7 @@ from crossdock.cli.context import app_from_context
 from crossdock.cli.output import ago, arrow, emit, examples, json_option, mark, needs_attention
 from crossdock.engine.explain import SINGULAR, EffectStory, FlowStory, Story
 from crossdock.engine.explain import explain as tell
+from crossdock.errors import UsageError
 from crossdock.records import to_document
 
 _SIGNS = {"done": "ok", "parked": "fail", "in_doubt": "warn", "discarded": "skip", "superseded": "skip"}
@@ -36,6 +37,8 @@ def explain(kind: str, name: str, payload: bool, record: bool, as_json: bool) ->
     KIND is order, shipment, product, price, balance or customer. NAME is its number, its key, its SKU, CONNECTION- and
     one of these, or the number that a target gave it. Exit code 1 when something has to be done.
     """
+    if not name.strip():
+        raise UsageError("The name is empty.", hint=f"crossdock explain {kind} NUMBER")
     app = app_from_context()
     stories = tell(app.bench, kind, name)
     data = [_data(story, payload=payload, record=record) for story in stories]

@@ -143,12 +143,17 @@ def shown(app: App, row: ConnectionRow) -> dict[str, str]:
     return masked(row.settings, secrets)
 
 
-def choices_found(connector: Connector, values: Mapping[str, str], verified: Verified) -> Iterator[str]:
+def choices_found(
+    name: str, connector: Connector, values: Mapping[str, str], verified: Verified
+) -> Iterator[str]:  # fmt: skip
     """What verify found to choose from for optional settings that are empty: warehouses, sales channels."""
     for field in fields_of(connector.info.settings):
         found = verified.facts.get(field.fact) if field.fact else None
         if found and not values.get(field.name) and isinstance(found, list | tuple | dict):
-            yield f"{field.label} can be one of {', '.join(map(str, found))}: --set {field.name}=VALUE"
+            yield (
+                f"{field.label} can be one of {', '.join(map(str, found))}: "
+                f"crossdock connection edit {name} --set {field.name}=VALUE"
+            )
 
 
 def fields_data(connector: Connector) -> list[dict[str, Any]]:

@@ -99,7 +99,10 @@ def schedule(connection: str, stream: str, wish: Wish, as_json: bool) -> None:
     Times of a cron line and of quiet hours are those of the zone's wall clock, also when it is put forward or back.
     """
     if wish == Wish():
-        raise UsageError("Say how often: --every or --cron.", hint="crossdock stream list shows what is in force.")
+        raise UsageError(
+            "Say what to set: --every or --cron, --zone, --quiet or --jitter.",
+            hint="crossdock stream list shows what is in force.",
+        )
     changed = switch_stream(app_from_context(), connection, stream, on=None, wish=wish)
     emit(_data(changed), as_json, lambda: f"{mark('ok')} {_sentence(changed)}")
 

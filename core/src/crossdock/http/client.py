@@ -306,7 +306,11 @@ class Http(Verbs):
         host = urlsplit(url).netloc
         return TransientError(
             f"{host} cannot be reached: {self.redactor.text(str(error)).rstrip('.') or 'no connection in time'}.",
-            hint="Nothing was sent. Check the address and the network.",
+            # So OpenSSL calls an answer in plain text.
+            hint="Nothing was sent. It does not speak TLS there: should the address begin with http://, or the port be "
+            "another one?"
+            if "WRONG_VERSION_NUMBER" in str(error)
+            else "Nothing was sent. Check the address and the network.",
         )
 
     def _lost(self, url: str, error: Exception, create: bool) -> ConnectorError:
