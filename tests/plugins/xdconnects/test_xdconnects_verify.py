@@ -76,6 +76,11 @@ def test_a_feed_of_another_currency_is_red(xd: XdSandbox, store: Store) -> None:
     assert checks(xd, store, currency="DKK")["Prices feed"].state == "fail"
 
 
+def test_a_feed_that_was_got_before_the_currency_was_changed_is_red_too(xd: XdSandbox, store: Store) -> None:
+    assert checks(xd, store)["Prices feed"].state == "ok"
+    assert checks(xd, store, currency="DKK")["Prices feed"].state == "fail"
+
+
 def test_a_feed_that_is_not_renewed_is_a_warning(xd: XdSandbox, store: Store) -> None:
     xd.break_feed("Stock", "stale")
     check = checks(xd, store)["Stock feed"]

@@ -104,6 +104,7 @@ def _feed(session: Session[Settings], name: str, patience: timedelta) -> Loaded:
         kept = _kept(session, name)
         found = _parsed(session, name, kept) if kept else None
         if kept and found and _is_of_today(FEEDS[name], kept, session.clock.now()):
+            _in_the_accounts_currency(session, FEEDS[name], found.table)  # that may have been set anew since
             return found
     return _fetched(session, name)
 
@@ -200,12 +201,16 @@ def _checked(session: Session[Settings], feed: Feed, content: bytes, address: st
             f"What XD sent as the {feed.title} is not used: {error}. The last good file stays.",
             hint=_TOO_OFTEN if isinstance(error, WebPageError) else _BROKEN,
         ) from error  # fmt: skip
+    _in_the_accounts_currency(session, feed, table)
+    return table
+
+
+def _in_the_accounts_currency(session: Session[Settings], feed: Feed, table: Table) -> None:
     if table.currency and table.currency != session.settings.currency:
         raise AccessError(
             f"The {feed.title} is in {table.currency}, the account in {session.settings.currency}.",
             hint="Check that the link belongs to this account, and the currency in the settings.",
         )
-    return table
 
 
 def _has_columns(table: Table, feed: Feed) -> None:
