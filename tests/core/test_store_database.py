@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -26,7 +28,7 @@ from crossdock.records import (
     to_document,
 )  # fmt: skip
 from crossdock.store import migrate
-from crossdock.store.database import clean, connect, stamp, unstamp
+from crossdock.store.database import Sqlite, clean, connect, stamp, unstamp
 from crossdock.store.reach import reach
 from crossdock.store.records import Prepared
 from crossdock.store.store import Store
@@ -346,3 +348,15 @@ def test_the_other_streams_have_views_too(store, record, sql, expected):
     keep(store, record)
 
     assert rows(store, sql) == [expected]
+
+
+def test_a_database_that_another_program_holds_says_so(tmp_path):
+    with closing(Sqlite(f"sqlite:///{tmp_path / 'a.db'}")) as ours, closing(sqlite3.connect(ours.path)) as other:
+        ours.run("CREATE TABLE a (b)")
+        ours.run("PRAGMA busy_timeout=1")
+        other.execute("BEGIN EXCLUSIVE")
+
+        with pytest.raises(StoreError, match="database is locked") as told:
+            ours.run("INSERT INTO a VALUES (1)")
+
+    assert "another program kept others from writing to it" in told.value.hint

@@ -371,7 +371,14 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"The database refused: {error}") from error
+        locked = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        raise StoreError(
+            f"The database refused: {error}",
+            hint="For half a minute another program kept others from writing to it: a copy or backup of the file, or "
+            "an open sqlite3? Let that end; nothing is lost."
+            if locked
+            else "",
+        ) from error
 
 
 def sqlite_path(url: str) -> str:

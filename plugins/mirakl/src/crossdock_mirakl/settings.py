@@ -27,7 +27,9 @@ def _key(text: str) -> str | None:
 
 def _number(text: str) -> str | None:
     return (
-        None if text.isdecimal() else "The shop id is a number, for example 2417; leave it empty to use the answered."
+        None
+        if text.isdecimal()
+        else "The shop id is a number, for example 2417; leave it empty to take the one that answers."
     )
 
 
