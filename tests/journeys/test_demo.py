@@ -37,6 +37,7 @@ def test_the_demo_proves_that_both_sides_agree_although_answers_were_broken(fold
     assert told["checks"]
     assert all(check["ok"] for check in told["checks"])
     assert told["faults"] > 0
+    assert "push done" not in result.stderr  # a line of the log, between those of the demo
 
 
 def test_the_demo_of_all_connectors_proves_that_all_sides_agree(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from crossdock import logs
 from crossdock.app import FIND_AFTER_VARIABLE, App
 from crossdock.cli.context import stoppable
 from crossdock.cli.output import emit, examples, json_option, mark, needs_attention, plural, progress
@@ -44,6 +45,7 @@ def demo(orders: int | None, seed: int, everything: bool, keep: Path | None, sta
         from crossdock.cli.demo_stage import DemoClock
         from crossdock.cli.demo_steps import Demo
 
+        logs.configure(service=False)  # as for every other command, whose project is opened for it
         clock = DemoClock() if everything else None
         app = stack.enter_context(App(home, f"sqlite:///{home / 'crossdock.db'}", clock))
         stack.enter_context(stoppable(app))

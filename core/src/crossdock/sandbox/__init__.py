@@ -197,6 +197,7 @@ class Serving:
         sandbox.base_url = self.url
         config = uvicorn.Config(
             sandbox.app(),
+            log_config=None,  # its own would switch on again what `crossdock.logs` switched off
             log_level="error",
             access_log=False,
             lifespan="off",
