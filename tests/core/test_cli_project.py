@@ -85,12 +85,20 @@ def test_in_a_folder_that_is_no_project_nothing_sounds_as_if_all_were_well(cross
     monkeypatch.delenv("CROSSDOCK_HOME", raising=False)
     folder = tmp_path / "elsewhere"
     folder.mkdir()
+    monkeypatch.chdir(folder)
 
-    result = crossdock.run("--project", str(folder), command, code=None)
+    result = crossdock.run(command, code=None)
 
     assert f"{folder} is no project folder: it has neither crossdock.toml nor crossdock.db." in result.output
     assert result.exit_code == (1 if command == "doctor" else 2)
     assert list(folder.iterdir()) == []
+
+
+def test_an_empty_folder_that_is_named_is_meant(crossdock, tmp_path, monkeypatch):
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path / "volume"))
+
+    assert "No connections yet" in crossdock.run("status").stdout
 
 
 def test_a_new_project_needs_no_database_yet(crossdock, tmp_path):

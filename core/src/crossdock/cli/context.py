@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import cast
 
 import click
 
 from crossdock import logs
-from crossdock.app import CONFIG_FILE, DATABASE_FILE, App
+from crossdock.app import CONFIG_FILE, DATABASE_FILE, HOME_VARIABLE, App
 from crossdock.cli import PROJECT
 from crossdock.errors import UsageError
 from crossdock.store.store import Store
@@ -24,12 +26,23 @@ _APP = "crossdock.app"
 
 
 class Project(App):
-    """A project as people meet it: in the wrong folder an empty database would say that all is well."""
+    """A project as people meet it: in the wrong folder an empty database would say that all is well.
+
+    A folder that was named is meant, also when it is empty: that is how a container begins.
+    """
+
+    def __init__(self, home: Path | None) -> None:
+        super().__init__(home)
+        self._named = home is not None or bool(os.environ.get(HOME_VARIABLE))
 
     @functools.cached_property
     def store(self) -> Store:
-        """The database, migrated when safe; refused where there is no project at all."""
-        if not self.has_store and not any((self.home / name).is_file() for name in (CONFIG_FILE, KEY_FILE)):
+        """The database, migrated when safe; refused where nobody said that there is a project."""
+        if (
+            not self._named
+            and not self.has_store
+            and not any((self.home / name).is_file() for name in (CONFIG_FILE, KEY_FILE))
+        ):
             raise UsageError(
                 f"{self.home} is no project folder: it has neither {CONFIG_FILE} nor {DATABASE_FILE}.",
                 hint="Go to the project, name it (crossdock --project DIR, or CROSSDOCK_HOME), or make one: "

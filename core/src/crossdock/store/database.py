@@ -20,6 +20,7 @@ import msgspec
 from crossdock import tripwire
 from crossdock.errors import StoreError
 from crossdock.store.reach import driver, reach
+from crossdock.store.refusals import refused, unopened
 from crossdock.store.statements import merge_sql, percent, upsert_sql
 
 _SMALL = 20  # below this many rows a COPY costs more than it saves on PostgreSQL
@@ -168,15 +169,7 @@ class Sqlite(Database):
                     self._connection.execute(f"PRAGMA {pragma}")
                 opened.pop_all()
         except sqlite3.Error as error:
-            # What the system refuses is an OperationalError; a file that is no database, or no longer one, is not.
-            damaged = not isinstance(error, sqlite3.OperationalError)
-            raise StoreError(
-                f"The database {self.path} cannot be opened: {error}.",
-                hint="It is damaged, or another file has its name. Put the last backup in its place: "
-                "crossdock db restore FILE"
-                if damaged
-                else "Check that the folder exists and is writable, or set CROSSDOCK_DATABASE_URL.",
-            ) from error
+            raise unopened(self.path, error) from error
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
@@ -371,14 +364,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        locked = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-        raise StoreError(
-            f"The database refused: {error}",
-            hint="For half a minute another program kept others from writing to it: a copy or backup of the file, or "
-            "an open sqlite3? Let that end; nothing is lost."
-            if locked
-            else "",
-        ) from error
+        raise refused(error) from error
 
 
 def sqlite_path(url: str) -> str:
