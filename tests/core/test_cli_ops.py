@@ -261,9 +261,23 @@ def test_replaying_a_cause_leaves_the_others(parked: Project) -> None:
 
 
 def test_what_is_parked_can_be_given_up(parked: Project) -> None:
-    assert answer(parked.cli("parked", "discard", "--all", "--json")) == {"payloads": 1, "effects": 2}
+    assert answer(parked.cli("parked", "discard", "--all", "--yes", "--json")) == {"payloads": 1, "effects": 2}
     result = parked.cli("parked", "list")
     assert (result.exit_code, result.stdout) == (0, "Nothing is parked.\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("parked", "discard", "--all"), ("parked", "discard", "--flow", "to-erp"),
+              ("effects", "discard", "--flow", "to-erp"), ("effects", "discard", "--cause", "unknown sku X-1")],
+    ids=" ".join,
+)  # fmt: skip
+def test_many_are_given_up_only_when_somebody_says_that_it_is_meant(parked: Project, words: tuple[str, ...]) -> None:
+    refused = parked.cli(*words, "--json")
+    assert (refused.exit_code, "Add --yes if it is meant." in refused.stdout) == (2, True)
+    assert len(parked.app.store.effects.find(states=("parked",))) == 2
+
+    assert parked.cli(*words, "--yes").exit_code == 0
+    assert parked.app.store.effects.find(states=("parked",)) == []
 
 
 def test_a_gap_is_listed_and_closed_by_a_mapping_which_lets_its_records_go_on(parked: Project) -> None:

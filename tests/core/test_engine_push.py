@@ -1389,3 +1389,24 @@ def test_what_a_person_replays_is_sent_also_when_its_order_changed_and_went_back
     world.push(flow)
 
     assert world.erp.orders["1000"]["note"] == ""
+
+
+def test_a_push_says_why_something_was_put_off(world):
+    flow = world.flow("balance", "erp", "shop")
+    world.erp.stock(A=5)
+    world.shop.fault("status", method="POST", status=503, times=9)
+
+    pushed = world.deliver(flow)
+
+    assert (pushed.counts.postponed, "503" in pushed.trouble) == (1, True)
+
+
+def test_a_line_that_is_cancelled_is_told(world):
+    flow = world.flow()
+    world.shop.order("1", lines=[{"sku": "A"}, {"sku": "B"}])
+    world.deliver(flow)
+    world.shop.order("1", lines=[{"sku": "A"}, {"sku": "B", "state": "cancelled"}])
+
+    world.deliver(flow)
+
+    assert world.erp.writes() == ["POST /orders", "PUT /orders/1000"]

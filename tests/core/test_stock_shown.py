@@ -250,3 +250,19 @@ def test_the_doctor_finds_stock_whose_sales_are_not_known(run, world):
     (check,) = [each for each in checks if each["name"] == "Flow stock"]
     assert check["state"] == "warn"
     assert check["detail"].startswith("orders of shop do not go to erp")
+
+
+def test_a_second_flow_of_the_same_stock_is_refused(run, world, flow):
+    said = run("flow", "add", "more", "balance", "erp", "shop", code=2)
+
+    assert "The flow balance publishes stock of erp in shop already" in said
+    assert "Change that one" in said
+
+
+def test_two_flows_of_stock_may_share_the_skus_of_a_target(run, world):
+    run("flow", "add", "a", "balance", "erp", "shop", "--sku", "A", "--sku", "B")
+    run("flow", "add", "c", "balance", "erp", "shop", "--sku", "C")
+
+    said = run("flow", "add", "b", "balance", "erp", "shop", "--sku", "B", "--sku", "D", code=2)
+
+    assert "The flow a publishes" in said

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context, need_flow
+from crossdock.cli.context import app_from_context, confirm, need_flow
 from crossdock.cli.options import MOST, Number
 from crossdock.cli.output import ago, arrow, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine import decide
@@ -247,11 +247,14 @@ def replay(numbers: tuple[int, ...], flow: str, cause: str, as_json: bool) -> No
 @click.option("--flow", default="", help="All parked effects of this flow.")
 @click.option("--cause", default="", help="All parked effects of this cause.")
 @click.option("--reason", default="", help="Why; kept in the history.")
+@click.option("--yes", is_flag=True, help="Do not ask when they are chosen by an option.")
 @json_option
-def discard(numbers: tuple[int, ...], flow: str, cause: str, reason: str, as_json: bool) -> None:
+def discard(numbers: tuple[int, ...], flow: str, cause: str, reason: str, yes: bool, as_json: bool) -> None:
     """Give effects up; they come back only when their record changes."""
     app = app_from_context()
     chosen = _chosen(app, numbers, flow, cause, ("parked",))
+    if not numbers and chosen:
+        confirm(yes, as_json, f"Give up all {len(chosen)} of them?")
     moved = decide.discard(app.bench, chosen, reason)
     _told(moved, len(chosen), "given up", "", as_json)
 

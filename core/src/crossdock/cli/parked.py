@@ -9,7 +9,7 @@ import attrs
 import click
 
 from crossdock.app import App
-from crossdock.cli.context import app_from_context, need_names, stoppable
+from crossdock.cli.context import app_from_context, confirm, need_names, stoppable
 from crossdock.cli.effects import data_of
 from crossdock.cli.options import DIGITS
 from crossdock.cli.output import ago, emit, examples, json_option, mark, needs_attention, plural, progress, table
@@ -266,14 +266,17 @@ def _read_again(app: App, rows: Sequence[ParkedRecord]) -> tuple[int, list[str]]
 @_filters
 @click.option("--all", "every", is_flag=True, help="Everything that is parked.")
 @click.option("--reason", default="", help="Why; kept in the history.")
+@click.option("--yes", is_flag=True, help="Do not ask when they are chosen by an option.")
 @json_option
 def discard(
     ids: tuple[str, ...], connection: str, flow: str, cause: str, keys: tuple[str, ...], every: bool, reason: str,
-    as_json: bool,
+    yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Give up; a record that is fetched again and still unreadable is parked again."""
     app = app_from_context()
     chosen = choose(app, ids, connection=connection, flow=flow, cause=cause, keys=keys, every=every)
+    if not ids and chosen:
+        confirm(yes, as_json, f"Give up all {len(chosen)} of them?")
     now = app.clock.now()
     forgotten = 0
     with app.store.transaction():

@@ -16,6 +16,7 @@ from crossdock.cli.output import ago, counted, emit, examples, json_option, mark
 from crossdock.cli.tuning import for_many_records
 from crossdock.configure import find_flow
 from crossdock.engine.bench import describe
+from crossdock.engine.push import Pushed
 from crossdock.engine.push import push as deliver
 from crossdock.engine.settle import Delivered
 from crossdock.errors import ConnectorError, CrossdockError
@@ -43,6 +44,7 @@ class Sent:
     next_at: str | None = None
     error: str = ""
     hint: str = ""
+    trouble: str = ""
 
     @property
     def needs_attention(self) -> bool:
@@ -52,19 +54,17 @@ class Sent:
 
 def push_flow(app: App, flow: FlowRow, patience: timedelta) -> Sent:
     """Deliver what is ready in a flow; whatever stops it is told in the answer."""
-    error: CrossdockError | None
     try:
         with progress(flow.name) as report:
             pushed = deliver(app.bench, flow, patience=patience, report=report)
     except CrossdockError as failed:
-        run, state, counts, next_at, error = None, "failed", Delivered(), None, failed
-    else:
-        run, state, counts, next_at, error = pushed.run, pushed.state, pushed.counts, pushed.next_at, pushed.error
+        pushed = Pushed(0, flow.name, "failed", Delivered(), failed)
     left = {name: number for (_, name), number in app.store.effects.counts(flow.name).items() if name != "done"}
-    text = describe(error) if isinstance(error, ConnectorError) else str(error or "")
+    error = pushed.error
     return Sent(
-        flow=flow.name, run=run, state=state, counts=counts, left=left, next_at=next_at, error=text,
-        hint=error.hint if error else "",
+        flow=flow.name, run=pushed.run or None, state=pushed.state, counts=pushed.counts, left=left,
+        next_at=pushed.next_at, error=describe(error) if isinstance(error, ConnectorError) else str(error or ""),
+        hint=error.hint if error else "", trouble=pushed.trouble,
     )  # fmt: skip
 
 
@@ -123,8 +123,8 @@ def _lines(app: App, result: Sent) -> Sequence[str]:
     state = "fail" if result.state == "failed" else "warn" if result.needs_attention else "ok"
     did = counted(counts) or ("nothing was sent" if result.state == "failed" else "nothing was due")
     lines = [f"{mark(state)} {result.flow.ljust(24)} {did}" + (f"  ({requests})" if requests else "")]
-    if result.error:
-        lines.append(f"    {result.error}")
+    if result.error or result.trouble:
+        lines.append(f"    {result.error or result.trouble}")
     if result.hint:
         lines.append(f"    {result.hint}")
     lines += [

@@ -44,7 +44,7 @@ from crossdock.trace import about, carried, know, span
 
 @attrs.frozen
 class Pushed:
-    """The result of a push."""
+    """The result of a push. `trouble` is why something was put off, if that was for trouble that passes."""
 
     run: int
     flow: str
@@ -52,6 +52,7 @@ class Pushed:
     counts: Delivered
     error: CrossdockError | None = None
     next_at: str | None = None
+    trouble: str = ""
 
 
 def push(bench: Bench, flow: FlowRow, *, patience: timedelta = timedelta(0), report: Report | None = None) -> Pushed:
@@ -116,7 +117,7 @@ class _Push(Creating):
         self.counts.requests = self.opened.session.http.count - calls
         store.gaps.close_idle(flow.name, bench.clock.now())
         end_run(bench, self.opened, "push", self.number, state, self.counts.as_dict(), self.error)
-        return Pushed(self.number, flow.name, state, self.counts, self.error, self._next())
+        return Pushed(self.number, flow.name, state, self.counts, self.error, self._next(), self.trouble)
 
     def _next(self) -> str | None:
         due = self.bench.store.effects.next_due(self.flow.name)

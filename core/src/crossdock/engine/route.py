@@ -208,11 +208,24 @@ def check_flow(bench: Bench, flow: FlowRow) -> None:
             "up to an amount.",
             hint="Large orders wait for a person with --approve-above.",
         )
+    _check_alone(bench, flow)
     if flow.stream in ("balance", "prices"):
         for other in bench.store.config.flows_between(flow.target, flow.source, flow.stream):
             raise UsageError(
                 f"The flow {other.name} brings {flow.stream} from {flow.target} to {flow.source} already; both ways at "
                 "once would send each value back and forth."
+            )
+
+
+def _check_alone(bench: Bench, flow: FlowRow) -> None:
+    """Refuse a second flow of stock for the same SKUs of a target: each would write over what the other one wrote."""
+    for other in bench.store.config.flows_between(flow.source, flow.target, "balance"):
+        mine, theirs = set(flow.options.skus), set(other.options.skus)
+        if flow.stream == "balance" and other.name != flow.name and (not mine or not theirs or mine & theirs):
+            raise UsageError(
+                f"The flow {other.name} publishes stock of {flow.source} in {flow.target} already; each would write "
+                "over what the other one wrote.",
+                hint=f"Change that one, or let each have SKUs of its own (--sku): crossdock flow show {other.name}",
             )
 
 

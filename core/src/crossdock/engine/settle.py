@@ -129,6 +129,7 @@ class Settling:
         self.tables: Tables = {}
         self._slots = threading.Semaphore(self.opened.connector.info.push_concurrency)
         self.error: CrossdockError | None = None
+        self.trouble = ""
         self._held_until: datetime | None = None
         self._troubles = 0
         # By effect and attempt: what another worker took may be claimed anew while the lost attempt still ends.
@@ -284,7 +285,8 @@ class Settling:
         wait = self._backoff(first, error)
         until = self.bench.clock.now() + wait
         asked = asked_wait(error) is not None
-        self._postpone(effects, until, describe(error), failed=not asked, lost=not asked)
+        self.trouble = describe(error)
+        self._postpone(effects, until, self.trouble, failed=not asked, lost=not asked)
         with self._lock:
             self._troubles += 1
             lasting = asked or self._troubles >= _ENOUGH

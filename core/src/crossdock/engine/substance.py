@@ -21,9 +21,10 @@ def order_substance(order: Order) -> str:
     A change of status that is only the echo of our own shipment report, or of a vendor's internal marks, is none.
     """
     lines = [
-        (line.key, line.sku, line.quantity, line.unit_price, line.total, line.tax, line.ship_to, line.decorations)
+        (line.key, line.sku, line.quantity, line.unit_price, line.total, line.tax, line.ship_to, line.decorations,
+         *(["dead"] if line.status in DEAD else []))
         for line in order.lines
-    ]
+    ]  # fmt: skip
     charges = [(each.kind, each.code, each.total, each.tax) for each in order.charges]
     parts = (
         order.currency, order.total, order.total_tax, lines, charges, order.billing, order.shipping_address,

@@ -180,9 +180,10 @@ def _deliver(bench: Bench, lane: Lane, lease: Lease) -> Turn:
     if not counts:
         soon = pushed.next_at is not None and pushed.next_at <= stamp(bench.clock.now())
         return Turn(lane=lane, state="nothing", rest=_STILL if soon else None)
+    told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     return Turn(
         lane=lane, state="done" if pushed.state == "done" else "stopped", run=pushed.run, follows=True,
-        text=", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()),
+        text=f"{told}: {pushed.trouble}" if pushed.trouble else told,
         needs_attention=any(counts.get(name) for name in ("parked", "in_doubt", "awaiting")),
     )  # fmt: skip
 
