@@ -125,7 +125,7 @@ class Settings:
     )
     order_start: datetime | None = setting("Order start", help="Older orders stay out", default=None)
     silent_days: int = setting(
-        "Silent days", help="Days without news until an order is called silent", default=5, within=(1, 365)
+        "Silent days", help="Days without news until an order is called silent", default=5, within=(0, 365)
     )
     webhook_url: Secret = setting(
         "Webhook address", help="Put into each order as well, if the mapping file says so", default=Secret(""),
