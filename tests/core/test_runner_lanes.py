@@ -465,3 +465,13 @@ def test_a_stream_that_takes_longer_to_read_than_its_interval_leaves_room_for_ot
     assert worker.due() == []
     world.later(minutes=1)
     assert worker.due() == ["shop orders"]
+
+
+def test_much_of_one_kind_that_is_due_hides_no_other_kind(world, market):
+    for name, stream in (("shop", "orders"), ("market", "orders"), ("erp", "balance")):
+        turn_on(world, stream, name)
+    world.later(hours=2)
+
+    due = world.store.agenda.streams(world.clock.now(), ("orders", "balance"), limit=1)
+
+    assert [each.stream for each in due] == ["orders", "balance"]

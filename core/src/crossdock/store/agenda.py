@@ -69,18 +69,21 @@ class Agenda:
 
     # -- what is due -------------------------------------------------------------------------------
 
-    def streams(self, now: datetime, order: Sequence[str] = (), limit: int = 256) -> list[DueStream]:
-        """Streams of active connections that were asked for, and up to `limit` that are due.
+    def streams(self, now: datetime, order: Sequence[str] = (), limit: int = 64) -> list[DueStream]:
+        """Streams of active connections that were asked for, and of each kind up to `limit` that are due, oldest first.
 
-        Those that are named in `order` come first, in that order.
+        Kinds that are named in `order` come first, in that order. None is left out because there is much of another:
+        what waits grows more urgent, and has to be seen for that.
         """
         at = stamp(now)
         ranks = "".join(f"WHEN '{stream}' THEN {rank} " for rank, stream in enumerate(order)) or "WHEN '' THEN 0 "
         rows = self._db.query(
-            "SELECT s.connection, s.stream, s.next_at, 0 FROM stream s JOIN connection c ON c.name = s.connection "
+            "SELECT due.connection, due.stream, due.next_at, 0 FROM (SELECT s.connection, s.stream, s.next_at, "
+            "row_number() OVER (PARTITION BY s.stream ORDER BY s.next_at) AS place "
+            "FROM stream s JOIN connection c ON c.name = s.connection "
             "WHERE s.next_at <= ? AND s.held_until <= ? AND s.requested <= s.done AND s.enabled = 1 "
-            "AND c.state = 'active' "
-            f"ORDER BY CASE s.stream {ranks}ELSE 99 END, s.next_at LIMIT ?",
+            "AND c.state = 'active') AS due WHERE due.place <= ? "
+            f"ORDER BY CASE due.stream {ranks}ELSE 99 END, due.next_at",
             (at, at, limit),
         )
         rows += self._db.query(
