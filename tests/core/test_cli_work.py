@@ -168,6 +168,22 @@ def test_status_shows_effects_by_state_and_the_oldest_unsent(shop):
     assert flow["oldest_unsent"]
 
 
+def test_status_says_why_something_is_put_off(shop):
+    shop.run("stream", "on", "erp", "balance")
+    shop.run("flow", "add", "stock", "balance", "erp", "shop", "--live")
+    shop.erp.stock["A"] = "5"
+    shop.run("sync")
+    shop.shop.fault("status", method="PUT", status=503, times=9)
+    shop.run("push")
+
+    (flow,) = shop.json("status")["flows"]
+
+    assert "503" in flow["put_off"]
+    shown = shop.run("status").stdout
+    assert "stock was put off" in shown
+    assert max(map(len, shown.splitlines())) <= 120
+
+
 def test_status_says_how_old_the_stock_is_that_a_shop_shows(shop):
     shop.run("stream", "on", "erp", "balance")
     shop.run("flow", "add", "stock", "balance", "erp", "shop", "--live")

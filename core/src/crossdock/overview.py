@@ -81,6 +81,8 @@ class FlowHealth:
     """Orders under way whose deadline is near, or over."""
     deadline: str | None = None
     """The first of these deadlines."""
+    put_off: str = ""
+    """Why what is ready was tried in vain last."""
     problem: str = ""
 
 
@@ -253,6 +255,7 @@ def _flow(
         oldest_unsent=oldest, source_read_at=source.synced_at if source else None,
         shown_since=shown_since(row, read_at, oldest), urgent=len(urgent),
         deadline=urgent[0].until if urgent else None,
+        put_off=store.effects.put_off(row.name) if own.get("ready") else "",
         problem=f"The flow {row.name}: {', '.join(parts)}." if parts else "",
     )  # fmt: skip
 

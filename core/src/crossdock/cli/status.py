@@ -25,6 +25,7 @@ from crossdock.overview import ConnectionHealth, FlowHealth, Overview, StreamHea
 from crossdock.store.database import stamp
 
 GROUPS_SHOWN = 5
+_LONGEST = 70  # characters of a vendor's words
 _MARKS = {"active": "ok", "paused": "fail", "draft": "skip"}
 
 
@@ -67,6 +68,10 @@ def _lines(view: Overview, now: datetime) -> Iterator[str]:
               counted(row.counts), _lag(row, now)) for row in view.flows],
             ("  FLOW", "WHAT", "MODE", "EFFECTS", "OLDEST UNSENT"),
         )  # fmt: skip
+        for row in view.flows:
+            if row.put_off:
+                words = row.put_off if len(row.put_off) <= _LONGEST else f"{row.put_off[:_LONGEST]}…"
+                yield f"  {row.name} was put off: {words}"
     if view.webhooks:
         yield ""
         yield table(

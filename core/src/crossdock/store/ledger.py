@@ -192,6 +192,15 @@ class Ledger:
         )
         return rows[0][0] if rows else None
 
+    def put_off(self, flow: str) -> str:
+        """Why what is ready in a flow was tried in vain last; empty when nothing was."""
+        rows = self._db.query(
+            "SELECT message FROM effect WHERE flow = ? AND state = 'ready' AND failures > 0 AND message <> '' "
+            "ORDER BY updated_at DESC LIMIT 1",
+            (flow,),
+        )
+        return str(rows[0][0]) if rows else ""
+
     def wrote_since(self, flow: str, since: datetime) -> bool:
         """Whether a flow wrote, or may have written, anything since a time."""
         rows = self._db.query(
