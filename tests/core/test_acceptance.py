@@ -416,6 +416,19 @@ def test_what_waited_for_stock_is_not_accepted_by_what_another_channel_sold_mean
     assert (world.shop.decisions, world.states(flow)) == ([], {"1": "awaiting"})
 
 
+def test_an_order_is_decided_though_its_stock_is_read_more_often_than_a_channels_orders(world, flow, both, market):
+    count(world, A=5)
+    waiting(world.shop, "1", 2)
+    world.pull("shop")
+    world.pull("market")
+    count(world, A=5)
+    world.connect("market", broken="fetch_orders")
+
+    world.push(flow)
+
+    assert world.shop.decisions == [("1", True)]
+
+
 def test_what_a_person_approved_waits_for_nobody(world, flow, both, market):
     world.pull("market")
     count(world, A=1)

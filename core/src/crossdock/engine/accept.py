@@ -13,6 +13,8 @@ from crossdock.session import Decision
 from crossdock.store.config import FlowRow
 from crossdock.store.holds import SOLD, HeldOrder
 
+ENOUGH = "There is enough stock by now."
+
 
 def decide(bench: Bench, flow: FlowRow, order: Order, *, approved: bool) -> tuple[Decision | None, str]:
     """Whether `order` is accepted, and why not: without a decision a person has to make it.
@@ -48,9 +50,7 @@ def look_again(bench: Bench, flow: FlowRow, tables: Tables) -> int:
             if order is not None and not shortage(bench, flow, order):
                 enough.append(effect.id)
     with bench.store.transaction():
-        return bench.store.effects.set_state(
-            enough, "ready", bench.clock.now(), when=("awaiting",), message="There is enough stock by now."
-        )
+        return bench.store.effects.set_state(enough, "ready", bench.clock.now(), when=("awaiting",), message=ENOUGH)
 
 
 def shortage(bench: Bench, flow: FlowRow, order: Order) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from crossdock.engine.accept import decide, look_again
+from crossdock.engine.accept import ENOUGH, decide, look_again
 from crossdock.engine.approval import why_it_waits
 from crossdock.engine.batch import AGAIN
 from crossdock.engine.bench import LEASE, Bench, Report, describe, pause_connection
@@ -19,7 +19,7 @@ from crossdock.engine.restore import may_be_there
 from crossdock.engine.route import REPEATABLE
 from crossdock.engine.runs import break_off, end_run
 from crossdock.engine.settle import SEVERAL, Delivered, bind, idempotency_key
-from crossdock.engine.stock import lock_stock, read_moments, taken
+from crossdock.engine.stock import lock_stock
 from crossdock.engine.substance import DEAD
 from crossdock.engine.translate import check_one_address, translate
 from crossdock.errors import (
@@ -272,7 +272,7 @@ class _Push(Creating):
             self._supersede(effect, f"It does not wait to be accepted any more: it is {order.raw_status}.")
             return
         approved = effect.approval == effect.wanted
-        behind = "" if approved else self._behind(self._shown_at(effect, order), but=effect.source)
+        behind = "" if approved else self._behind(self._known_since(effect), but=effect.source)
         if not approved and not self.bench.store.records.read_at(self.flow.target, "balance"):
             # Nothing is known yet: to decide by that would refuse what can be delivered.
             behind = f"the stock of {self.flow.target} has never been read completely"
@@ -288,14 +288,14 @@ class _Push(Creating):
             receipt = self.opened.connector.accept_order(self.opened.session, known, decision)
         self._done(effect, receipt, to_document(order).decode(), reason or "Accepted.")
 
-    def _shown_at(self, effect: Effect, order: Order) -> datetime:
-        """From when on all sales have to be known: since the order came, and since its stock was read if that is later.
+    def _known_since(self, effect: Effect) -> datetime:
+        """From when on all sales have to be known: since the order came, or since the goods did that it waited for.
 
-        An order that waited for goods is decided by stock that came long after it, and may be sold elsewhere by now.
+        They may have been sold elsewhere in between. Readings of its stock after that do not count: where these are
+        more frequent than those of a channel's orders, it would never be decided.
         """
-        moments = read_moments(self.bench, self.flow.target, sorted(taken(order)))
-        came = unstamp(effect.created_at)
-        return max(filter(None, (came, *moments.values())), default=self.bench.clock.now())
+        came = unstamp(self.bench.store.effects.noted_at(effect.id, ENOUGH)) or unstamp(effect.created_at)
+        return came or self.bench.clock.now()
 
     def _waits_for_approval(self, effect: Effect, order: Order, key: str) -> bool:
         reason = why_it_waits(self.bench, self.flow, self.opened, effect, order, key, self.number)

@@ -103,6 +103,11 @@ class Ledger:
             )
         ]
 
+    def noted_at(self, effect: int, message: str) -> str | None:
+        """When a message was last written into the history of an effect."""
+        rows = self._db.query("SELECT max(ended_at) FROM attempt WHERE effect = ? AND message = ?", (effect, message))
+        return rows[0][0] if rows else None
+
     def find(
         self, *, flow: str = "", states: Sequence[str] = (), key: str = "", source: str = "", stream: str = "",
         cause: str = "", limit: int = 100,
