@@ -19,6 +19,7 @@ from crossdock import logs
 from crossdock.app import CONFIG_FILE, DATABASE_FILE, HOME_VARIABLE, App
 from crossdock.cli import PROJECT
 from crossdock.errors import UsageError
+from crossdock.store.config import FlowRow
 from crossdock.store.store import Store
 from crossdock.vault import KEY_FILE
 
@@ -63,11 +64,13 @@ def app_from_context(ctx: click.Context | None = None) -> App:
     return cast(App, app)
 
 
-def need_flow(app: App, name: str) -> None:
-    """Refuse a flow that does not exist."""
-    if app.store.config.flow(name) is None:
+def need_flow(app: App, name: str) -> FlowRow:
+    """A stored flow; refuses one that does not exist."""
+    row = app.store.config.flow(name)
+    if row is None:
         known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
         raise UsageError(f"There is no flow {name!r}; there are: {known}.", hint="crossdock flow list")
+    return row
 
 
 def need_names(app: App, *, connection: str = "", flow: str = "") -> None:

@@ -10,14 +10,13 @@ import click
 
 from crossdock.app import App
 from crossdock.cli import output
-from crossdock.cli.context import app_from_context, stoppable
+from crossdock.cli.context import app_from_context, need_flow, stoppable
 from crossdock.cli.moments import parse_moment
 from crossdock.cli.output import arrow, counted, emit, examples, json_option, mark, needs_attention, plural, table
 from crossdock.engine.findings import Comparison
 from crossdock.engine.heal import Healed
 from crossdock.engine.heal import heal as heal_now
 from crossdock.engine.reconcile import reconcile as compare
-from crossdock.errors import UsageError
 from crossdock.store.config import FlowRow
 
 _SHOWN = 50
@@ -53,10 +52,7 @@ def reconcile(flow: str, since: str, until: str, heal: bool, as_json: bool) -> N
     No bookmark moves and nothing is kept. Exit code 1 when the sides differ.
     """
     app = app_from_context()
-    row = app.store.config.flow(flow)
-    if row is None:
-        known = ", ".join(each.name for each in app.store.config.flows()) or "none yet"
-        raise UsageError(f"There is no flow {flow!r}; there are: {known}.", hint="crossdock flow list")
+    row = need_flow(app, flow)
     now = app.clock.now()
     window = {"since": parse_moment(since, now), "until": parse_moment(until, now)}
     with stoppable(app), output.progress(f"Comparing {row.source} and {row.target}") as report:

@@ -362,7 +362,7 @@ class Batches(Settling):
     ) -> None:  # fmt: skip
         until = self.bench.clock.now() + wait
         with self.bench.store.transaction():
-            for effect in sorted(submitted, key=lambda effect: effect.key):
+            for effect in sorted(submitted, key=_key):
                 self.bench.store.effects.ask_later(effect, until, message, failed=failed)
 
     def _settle_job(self, job: str, submitted: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
@@ -371,7 +371,7 @@ class Batches(Settling):
         with self.bench.store.transaction():
             if self.flow.stream == "balance":
                 lock_stock(self.bench, self.flow.source)
-            for effect in sorted(submitted, key=lambda effect: effect.key):
+            for effect in sorted(submitted, key=_key):
                 document = self.bench.store.effects.sent_document(effect.id)
                 # The report names the key that was handed in: the mapping tables may have made another of ours.
                 if effect.operation == "status":

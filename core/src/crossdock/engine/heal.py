@@ -122,17 +122,17 @@ def _plan(bench: Bench, flow: FlowRow, finding: Finding, before: Effect | None, 
             healed.leave(finding, reason)
             return
         _look_again(bench, flow, finding, effect, healed)
-    state, now = "ready" if flow.mode == "live" else "planned", bench.clock.now()
+    now = bench.clock.now()
     with bench.store.transaction():
         healed.planned += bench.store.effects.set_state(
-            [effect.id], state, now, when=(effect.state,),
+            [effect.id], flow.entry, now, when=(effect.state,),
             message=f"Planned again: it was {finding.kind} when both sides were compared.",
         )  # fmt: skip
         if flow.stream == "balance":
             # It may show less because it has sold, and nobody has read these orders yet: then they are read first.
             more = finding.kind == "different" and Decimal(finding.found) > Decimal(finding.expected)
             sold = () if more else (effect.key,)
-            bench.store.effects.drifts(flow.name, [effect.key], sold, state, now)
+            bench.store.effects.drifts(flow.name, [effect.key], sold, flow.entry, now)
 
 
 def _adopt(bench: Bench, flow: FlowRow, finding: Finding, healed: Healed) -> bool:

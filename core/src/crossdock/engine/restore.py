@@ -46,7 +46,7 @@ def mark_restored(bench: Bench) -> Restored:
         store.journal.mark_restored(now)
         for flow in store.config.flows():
             if OPERATIONS[flow.stream] in _TOLD_AGAIN:
-                store.effects.tell_again(flow.name, "ready" if flow.mode == "live" else "planned", now)
+                store.effects.tell_again(flow.name, flow.entry, now)
     return Restored(now, asked)
 
 

@@ -58,9 +58,8 @@ def route(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before: Mapping
         channel_drifts(bench, flow, allowed, before)
     intents = [each for each in intents if each.key not in same]
     if intents:
-        state = "planned" if flow.mode != "live" else "ready"
         bench.store.effects.plan(
-            flow.name, OPERATIONS[flow.stream], flow.source, flow.writes_to, flow.reads, intents, state,
+            flow.name, OPERATIONS[flow.stream], flow.source, flow.writes_to, flow.reads, intents, flow.entry,
             bench.clock.now(),
         )  # fmt: skip
     return len(intents)

@@ -150,8 +150,7 @@ def channel_drifts(bench: Bench, flow: FlowRow, rows: Sequence[Prepared], before
             skus |= {line.sku for each in (order, former) if each for line in each.lines if line.sku}
             sold |= _sold(order, former)
     for each in publishing:
-        state = "ready" if each.mode == "live" else "planned"
-        store.effects.drifts(each.name, sorted(skus), sold, state, bench.clock.now())
+        store.effects.drifts(each.name, sorted(skus), sold, each.entry, bench.clock.now())
 
 
 def goods_moved(order: Order, before: Order | None) -> bool:
@@ -274,8 +273,8 @@ def republish(bench: Bench, source: str, skus: Collection[str]) -> None:
         wanted = effects.wanted(flow.name, some)
         intents = [each for each in stock_intents(bench, flow, some) if wanted.get(each.key) != each.wanted]
         if intents:
-            state = "planned" if flow.mode != "live" else "ready"
-            effects.plan(flow.name, "balance", flow.source, flow.target, "balance", intents, state, bench.clock.now())
+            now = bench.clock.now()
+            effects.plan(flow.name, "balance", flow.source, flow.target, "balance", intents, flow.entry, now)
 
 
 def behind(bench: Bench, stock: str, moment: datetime, but: str = "") -> list[str]:

@@ -102,6 +102,11 @@ class FlowRow:
     options: FlowOptions = FlowOptions()
 
     @property
+    def entry(self) -> str:
+        """The state in which an effect of the flow begins."""
+        return "ready" if self.mode == "live" else "planned"
+
+    @property
     def reads(self) -> str:
         """The stream of `source` whose records take the flow."""
         return DERIVED.get(self.stream, self.stream)

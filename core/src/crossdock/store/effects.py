@@ -23,17 +23,15 @@ import attrs
 
 from crossdock.store.database import clean, stamp
 from crossdock.store.decisions import SETTLED, Decisions
-from crossdock.store.ledger import COLUMNS, Effect, Intent
+from crossdock.store.ledger import COLUMNS, DRIFTED, RETOLD, Effect, Intent
 
 EARLY = "raised too early"
 """The cause of stock that waits to be raised: its next value need not wait."""
 _WAITS_FOR_ITSELF = f"effect.state = 'parked' OR (effect.state = 'ready' AND effect.cause = '{EARLY}')"
 _SETTLED_TOGETHER = ("product", "price", "balance", "status")
 """Operations of which one transaction settles many, in the order of their keys."""
-DRIFTED, RETOLD = 1, 2
-"""The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
 PUT_BACK, BACK_RETOLD = 3, 4
-"""The same, but it has only put goods back: it shows no less than it was told."""
+"""Like `DRIFTED` and `RETOLD`, but the target has only put goods back: it shows no less than it was told."""
 _MOVED = f"drift IN ({DRIFTED}, {PUT_BACK})"
 _LOWERS = " AND done <> '' AND CAST(wanted AS NUMERIC) < CAST(done AS NUMERIC)"
 

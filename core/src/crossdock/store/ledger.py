@@ -23,6 +23,8 @@ _WAITING = "flow = ? AND state IN ('ready', 'in_doubt', 'submitted', 'sending')"
 # What somebody has under way is due when the lease is over.
 _DUE = "CASE WHEN lease_until > not_before THEN lease_until ELSE not_before END"
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM effect"
+DRIFTED, RETOLD = 1, 2
+"""The target has changed the stock that it shows by itself since it was told, or is being told since it has."""
 
 
 @attrs.frozen(slots=True)
@@ -151,7 +153,7 @@ class Ledger:
         """Those `keys` of which the target may show less than it was told, because it sold, and was not told anew."""
         condition, values = self._db.any_of("key", keys)
         rows = self._db.query(
-            f"SELECT key FROM effect WHERE flow = ? AND drift IN (1, 2) AND {condition}", (flow, values)
+            f"SELECT key FROM effect WHERE flow = ? AND drift IN ({DRIFTED}, {RETOLD}) AND {condition}", (flow, values)
         )
         return {row[0] for row in rows}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ class Stored:
     page: int
     document: str
 
-    @property
+    @functools.cached_property
     def record(self) -> Any:
         """The canonical record; raises `RecordError` when this release cannot read the stored document."""
         try:
